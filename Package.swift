@@ -183,7 +183,7 @@ let package = Package(
         tests("LLMgineFlowTests", ["LLMgineCore", "LLMgineFlow"]),
         tests("LLMgineRoutingTests", ["LLMgineCore", "LLMgineRouting", "LLMgineTestKit"]),
         tests("LLMgineMembershipTests", ["LLMgineCore", "LLMgineMembership"]),
-        tests("LLMgineResilienceTests", ["LLMgineCore", "LLMgineResilience"]),
+        tests("LLMgineResilienceTests", ["LLMgineCore", "LLMgineResilience", External.nioCore]),
         tests("LLMgineLLMTests", ["LLMgineCore", "LLMgineLLM"]),
         tests("LLMgineOTLPTests", ["LLMgineOTLP", External.protobuf]),
         tests("LLMgineLinkTests", ["LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineTestKit", External.nioCore]),
