@@ -98,7 +98,10 @@ let package = Package(
         // 3: shells: sockets, tasks, locks. Observability stands beside Bus and below it in imports.
         module(
             "LLMgineObservability",
-            ["LLMgineCore", "LLMgineOTLP", External.logging, External.metrics, External.tracing, External.nioConcurrency]),
+            [
+                "LLMgineCore", "LLMgineOTLP", External.logging, External.metrics, External.tracing, External.nioConcurrency,
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]),
         module(
             "LLMgineBus",
             [
