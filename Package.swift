@@ -88,7 +88,7 @@ let package = Package(
         module("LLMgineRouting", ["LLMgineCore"]),
         module("LLMgineMembership", ["LLMgineCore"]),
         module("LLMgineResilience", ["LLMgineCore"]),
-        module("LLMgineLLM", ["LLMgineCore"]),
+        module("LLMgineLLM", ["LLMgineCore", External.nioCore]),
         module("LLMgineOTLP"),
 
         // 2: machines, pure
@@ -187,7 +187,7 @@ let package = Package(
         tests("LLMgineRoutingTests", ["LLMgineCore", "LLMgineRouting", "LLMgineTestKit"]),
         tests("LLMgineMembershipTests", ["LLMgineCore", "LLMgineMembership"]),
         tests("LLMgineResilienceTests", ["LLMgineCore", "LLMgineResilience", External.nioCore]),
-        tests("LLMgineLLMTests", ["LLMgineCore", "LLMgineLLM"]),
+        tests("LLMgineLLMTests", ["LLMgineCore", "LLMgineLLM", External.nioCore]),
         tests("LLMgineOTLPTests", ["LLMgineOTLP", External.protobuf]),
         tests("LLMgineLinkTests", ["LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineTestKit", External.nioCore]),
         tests("LLMgineBrokerTests", ["LLMgineCore", "LLMgineBroker", "LLMgineFlow", "LLMgineRouting", "LLMgineMembership"]),
