@@ -175,7 +175,7 @@ let package = Package(
             name: "Bench",
             dependencies: [
                 "LLMgine", "LLMgineCore", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineWire", "LLMgineObservability", "LLMgineRouting",
-                External.arguments, External.histogram, External.nioCore, External.nioPosix, External.nioSSL,
+                External.arguments, External.histogram, External.nioCore, External.nioPosix, External.nioTLS, External.nioSSL,
                 .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
             ],
             path: "bench/Bench", swiftSettings: strict),
