@@ -24,7 +24,7 @@ enum External {
     static let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
     static let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
     static let nioHTTPCompression = Target.Dependency.product(name: "NIOHTTPCompression", package: "swift-nio-extras")
-    static let collections = Target.Dependency.product(name: "Collections", package: "swift-collections")
+    static let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
     static let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
     static let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
     static let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
@@ -92,7 +92,7 @@ let package = Package(
         module("LLMgineOTLP"),
 
         // 2: machines, pure
-        module("LLMgineLink", ["LLMgineCore", "LLMgineWire", "LLMgineFlow", External.nioCore]),
+        module("LLMgineLink", ["LLMgineCore", "LLMgineWire", "LLMgineFlow", External.nioCore, External.deque]),
         module("LLMgineBroker", ["LLMgineCore", "LLMgineFlow", "LLMgineRouting", "LLMgineMembership"]),
 
         // 3: shells: sockets, tasks, locks. Observability stands beside Bus and below it in imports.
