@@ -1,8 +1,10 @@
+import Foundation
 import LLMgineCore
 import LLMgineTransport
 import NIOCore
 import NIOSSL
 import Testing
+import X509
 
 @Suite struct `Two nodes that meet over TLS` {
     let workshop: Workshop
@@ -12,7 +14,7 @@ import Testing
 
     init() throws {
         workshop = try Workshop()
-        authority = try CertificateAuthority(cluster: "demo")
+        authority = try CertificateAuthority(cluster: "demo", start: Date(timeIntervalSinceNow: -86_400))
         a = try workshop.material("a", by: authority)
         b = try workshop.material("b", by: authority)
     }
