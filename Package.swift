@@ -88,7 +88,7 @@ let package = Package(
         module("LLMgineRouting", ["LLMgineCore"]),
         module("LLMgineMembership", ["LLMgineCore"]),
         module("LLMgineResilience", ["LLMgineCore"]),
-        module("LLMgineLLM", ["LLMgineCore"]),
+        module("LLMgineLLM", ["LLMgineCore", External.nioCore]),
         module("LLMgineOTLP"),
 
         // 2: machines, pure
@@ -98,7 +98,10 @@ let package = Package(
         // 3: shells: sockets, tasks, locks. Observability stands beside Bus and below it in imports.
         module(
             "LLMgineObservability",
-            ["LLMgineCore", "LLMgineOTLP", External.logging, External.metrics, External.tracing, External.nioConcurrency]),
+            [
+                "LLMgineCore", "LLMgineOTLP", External.logging, External.metrics, External.tracing, External.nioConcurrency,
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]),
         module(
             "LLMgineBus",
             [
@@ -183,8 +186,8 @@ let package = Package(
         tests("LLMgineFlowTests", ["LLMgineCore", "LLMgineFlow"]),
         tests("LLMgineRoutingTests", ["LLMgineCore", "LLMgineRouting", "LLMgineTestKit"]),
         tests("LLMgineMembershipTests", ["LLMgineCore", "LLMgineMembership"]),
-        tests("LLMgineResilienceTests", ["LLMgineCore", "LLMgineResilience"]),
-        tests("LLMgineLLMTests", ["LLMgineCore", "LLMgineLLM"]),
+        tests("LLMgineResilienceTests", ["LLMgineCore", "LLMgineResilience", External.nioCore]),
+        tests("LLMgineLLMTests", ["LLMgineCore", "LLMgineLLM", External.nioCore]),
         tests("LLMgineOTLPTests", ["LLMgineOTLP", External.protobuf]),
         tests("LLMgineLinkTests", ["LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineTestKit", External.nioCore]),
         tests("LLMgineBrokerTests", ["LLMgineCore", "LLMgineBroker", "LLMgineFlow", "LLMgineRouting", "LLMgineMembership"]),

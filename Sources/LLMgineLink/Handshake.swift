@@ -1,0 +1,74 @@
+package import LLMgineCore
+package import LLMgineWire
+
+/// Who a certificate says the peer is.
+package struct PeerIdentity: Sendable, Hashable {
+    package let cluster: String
+    package let node: NodeID
+
+    package init(cluster: String, node: NodeID) {
+        self.cluster = cluster
+        self.node = node
+    }
+}
+
+/// Which end of the connection we are.
+package enum LinkRole: Sendable, Hashable {
+    case dialer, acceptor
+}
+
+/// What both ends of an established link have agreed on.
+package struct LinkSession: Sendable, Hashable {
+    /// Which end we are.
+    package let role: LinkRole
+    /// The peer's own words, checked against its certificate.
+    package let peer: HelloFrame
+    /// The protocol version in use.
+    package let version: UInt32
+    /// What both ends can do.
+    package let features: WireFeatures
+    /// The lower of both ends' limits.
+    package let limits: WireLimits
+}
+
+/// Decides whether a HELLO is one that we can work with.
+struct Handshake: Sendable, Hashable {
+    let role: LinkRole
+    let ours: HelloFrame
+    let certified: PeerIdentity
+
+    struct Refusal: Error, Hashable {
+        let reason: CloseReason
+        let detail: String
+    }
+
+    /// The version comes first, since what the other fields mean may depend on it.
+    func check(_ theirs: HelloFrame) throws(Refusal) -> LinkSession {
+        guard let version = WireVersion.common(ours.protocols, theirs.protocols) else {
+            throw Refusal(reason: .versionMismatch, detail: "here \(ours.protocols), there \(theirs.protocols)")
+        }
+        guard certified.cluster == ours.cluster, theirs.cluster == ours.cluster else {
+            throw Refusal(reason: .clusterMismatch, detail: "this is \(ours.cluster), not \(theirs.cluster)")
+        }
+        guard theirs.node == certified.node else {
+            throw Refusal(reason: .identityMismatch, detail: "claimed \(theirs.node), certified \(certified.node)")
+        }
+        guard theirs.node != ours.node else {
+            let isOurselves = theirs.incarnation == ours.incarnation
+            throw Refusal(reason: isOurselves ? .ownNode : .duplicateIdentity, detail: "\(ours.node)")
+        }
+        return LinkSession(
+            role: role, peer: theirs, version: version, features: ours.features.intersection(theirs.features), limits: try limits(with: theirs))
+    }
+
+    private func limits(with theirs: HelloFrame) throws(Refusal) -> WireLimits {
+        let overhead = UInt64(WireLimits.frameOverhead)
+        let frame = min(ours.maximumFrame, theirs.maximumFrame)
+        let payload = min(ours.maximumPayload, theirs.maximumPayload, frame - min(frame, overhead))
+        guard payload >= UInt64(WireLimits.payloadRange.lowerBound) else {
+            throw Refusal(
+                reason: .limitExceeded, detail: "payloads of \(payload) bytes and frames of \(frame) bytes are too small to work with")
+        }
+        return WireLimits(maximumPayload: Int(clamping: payload))
+    }
+}

@@ -1,0 +1,24 @@
+package import struct NIOCore.ByteBuffer
+
+/// Closes an established link in order, with a reason that both ends can log. Nothing follows it.
+package struct GoodbyeFrame: FrameBody {
+    /// Why, from the closed set of the link's close reasons.
+    package var code: UInt64
+    /// The same for a person.
+    package var detail: String
+
+    package init(code: UInt64, detail: String) {
+        self.code = code
+        self.detail = detail
+    }
+
+    init(reading reader: inout BodyReader) throws(WireFault) {
+        code = try reader.varint()
+        detail = try reader.text(maximum: WireLimits.detailBytes)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+        buffer.writeVarint(code)
+        buffer.writeText(detail, maximum: WireLimits.detailBytes)
+    }
+}

@@ -1,0 +1,153 @@
+package import LLMgineCore
+
+package import struct NIOCore.ByteBuffer
+
+/// What the sender's subscriptions want, as a change of the versioned log that it alone writes.
+package struct InterestFrame: FrameBody {
+    /// What to do with what was known before.
+    package enum Kind: UInt8, Sendable, Hashable {
+        /// Applies on top of `fromVersion`.
+        case delta = 0
+        /// Replaces everything.
+        case snapshot = 1
+    }
+
+    /// One remote subscription: a flow, as its publishers will address it.
+    package struct Entry: Sendable, Hashable {
+        /// What the subscriber does with what it gets.
+        package enum Kind: UInt8, Sendable, Hashable {
+            /// Takes events.
+            case events = 0
+            /// Answers requests.
+            case responder = 1
+        }
+
+        /// The flow, unique in the life of the subscriber's node.
+        package var flow: UInt32
+        /// Events or requests.
+        package var kind: Kind
+        /// What it wants: 1 to 16 filters, of which one must match.
+        package var filters: [TopicFilter]
+        /// The queue group of which one member gets each message, nil for none.
+        package var group: String?
+        /// What to do when its credit is used up.
+        package var whenFull: WhenFull
+        /// The first grant in messages, given with the flow so that the first message costs no round trip.
+        package var windowMessages: UInt64
+        /// The first grant in payload bytes.
+        package var windowBytes: UInt64
+
+        package init(
+            flow: UInt32, kind: Kind, filters: [TopicFilter], group: String? = nil, whenFull: WhenFull = .block, windowMessages: UInt64,
+            windowBytes: UInt64
+        ) {
+            self.flow = flow
+            self.kind = kind
+            self.filters = filters
+            self.group = group
+            self.whenFull = whenFull
+            self.windowMessages = windowMessages
+            self.windowBytes = windowBytes
+        }
+    }
+
+    /// Delta or snapshot.
+    package var kind: Kind
+    /// The version that a delta applies to; in a snapshot 0.
+    package var fromVersion: UInt64
+    /// The version that the receiver then knows. Not below `fromVersion`.
+    package var toVersion: UInt64
+    /// Entries that came or changed.
+    package var adds: [Entry]
+    /// Flows that went.
+    package var removes: [UInt32]
+
+    package init(kind: Kind, fromVersion: UInt64, toVersion: UInt64, adds: [Entry], removes: [UInt32] = []) {
+        self.kind = kind
+        self.fromVersion = fromVersion
+        self.toVersion = toVersion
+        self.adds = adds
+        self.removes = removes
+    }
+
+    init(reading reader: inout BodyReader) throws(WireFault) {
+        guard let kind = Kind(rawValue: try reader.u8()) else { throw .invalidValue }
+        self.kind = kind
+        fromVersion = try reader.varint()
+        toVersion = try reader.varint()
+        guard fromVersion <= toVersion else { throw .invalidValue }
+        adds = []
+        for _ in 0..<(try reader.count(maximum: WireLimits.interestEntries, bytesEach: Entry.minimumBytes)) {
+            adds.append(try Entry(reading: &reader))
+        }
+        removes = []
+        for _ in 0..<(try reader.count(maximum: WireLimits.interestEntries, bytesEach: 1)) {
+            removes.append(try reader.varint32())
+        }
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+        buffer.writeInteger(kind.rawValue)
+        buffer.writeVarint(fromVersion)
+        buffer.writeVarint(toVersion)
+        buffer.writeVarint(adds.count)
+        for entry in adds { entry.write(into: &buffer) }
+        buffer.writeVarint(removes.count)
+        for flow in removes { buffer.writeVarint(flow) }
+    }
+}
+
+extension InterestFrame.Entry {
+    /// flow, kind, one filter of one byte, no group, policy, two windows.
+    static let minimumBytes = 9
+
+    /// How each policy is written; a `.block` is followed by its deadline.
+    private enum Policy: UInt8 {
+        case block = 0
+        case dropOldest = 1
+        case rejectNew = 2
+    }
+
+    init(reading reader: inout BodyReader) throws(WireFault) {
+        flow = try reader.varint32()
+        guard let kind = Kind(rawValue: try reader.u8()) else { throw .invalidValue }
+        self.kind = kind
+        filters = []
+        for _ in 0..<(try reader.count(maximum: WireLimits.filtersPerEntry, bytesEach: 2)) { filters.append(try reader.filter()) }
+        guard !filters.isEmpty else { throw .wrongCount }
+        let group = try reader.text(maximum: WireLimits.textBytes)
+        self.group = group.isEmpty ? nil : group
+        whenFull =
+            switch Policy(rawValue: try reader.u8()) {
+            case .block: .block(deadline: try reader.milliseconds())
+            case .dropOldest: .dropOldest
+            case .rejectNew: .rejectNew
+            case nil: throw .invalidValue
+            }
+        windowMessages = try reader.varint()
+        windowBytes = try reader.varint()
+    }
+
+    func write(into buffer: inout ByteBuffer) {
+        buffer.writeVarint(flow)
+        buffer.writeInteger(kind.rawValue)
+        buffer.writeTexts(filters.map(\.text), maximum: WireLimits.textBytes)
+        buffer.writeText(group ?? "", maximum: WireLimits.textBytes)
+        switch whenFull {
+        case .block(let deadline):
+            buffer.writeInteger(Policy.block.rawValue)
+            buffer.writeMilliseconds(deadline)
+        case .dropOldest: buffer.writeInteger(Policy.dropOldest.rawValue)
+        case .rejectNew: buffer.writeInteger(Policy.rejectNew.rawValue)
+        }
+        buffer.writeVarint(windowMessages)
+        buffer.writeVarint(windowBytes)
+    }
+}
+
+extension BodyReader {
+    mutating func filter() throws(WireFault) -> TopicFilter {
+        let text = try text(maximum: WireLimits.textBytes)
+        do throws(LLMgineError) { return try TopicFilter(text) } catch { throw .invalidFilter }
+    }
+}
