@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LLMgineBus
+import LLMgineCore
 
 /// `Bench local memory`: what the resident memory grows by while events wait behind a handler that does not return.
 struct LocalMemoryCommand: AsyncParsableCommand {
@@ -17,7 +18,10 @@ struct LocalMemoryCommand: AsyncParsableCommand {
         try await Task.sleep(for: .milliseconds(200))
         let before = try residentBytes()
         var refused = 0
-        for sequence in 1...UInt64(events) where try await bus.publish(Tick(sequence: sequence + 1), to: "bench.memory").accepted != 1 { refused += 1 }
+        let topic: Topic = "bench.memory"
+        for sequence in 1...UInt64(events) {
+            if try await bus.publish(Tick(sequence: sequence + 1), to: topic).accepted != 1 { refused += 1 }
+        }
         let grown = Double(try residentBytes() - before)
         Output.say(
             Line("result", ["total": "\(grown / 1e6)", "overhead": "\((grown - Double(events * Tick.bytes)) / 1e6)", "lost": "\(refused)"]))

@@ -1,5 +1,6 @@
 import ArgumentParser
 import LLMgineBus
+import LLMgineCore
 import Synchronization
 
 /// `Bench local bus`: one publishing task, one subscription with the default options, all events counted.
@@ -29,7 +30,8 @@ struct LocalBusCommand: AsyncParsableCommand {
     }
 
     @concurrent private func publish(to bus: MessageBus) async throws {
-        for sequence in 1...UInt64(events) { _ = try await bus.publish(Tick(sequence: sequence), to: "bench.local") }
+        let topic: Topic = "bench.local"
+        for sequence in 1...UInt64(events) { _ = try await bus.publish(Tick(sequence: sequence), to: topic) }
     }
 }
 
@@ -50,9 +52,10 @@ struct LocalLatencyCommand: AsyncParsableCommand {
     }
 
     @concurrent private func publish(_ load: OpenLoop, to bus: MessageBus) async throws {
+        let topic: Topic = "bench.local"
         let start = monotonic()
         for index in 0..<load.count {
-            _ = try await bus.publish(Tick(sequence: UInt64(index + 1), due: load.wait(for: index, since: start)), to: "bench.local")
+            _ = try await bus.publish(Tick(sequence: UInt64(index + 1), due: load.wait(for: index, since: start)), to: topic)
         }
     }
 }
