@@ -178,7 +178,7 @@ let package = Package(
                 External.arguments, External.histogram, External.nioCore, External.nioPosix, External.nioTLS, External.nioSSL,
                 .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
             ],
-            path: "bench/Bench", swiftSettings: strict),
+            path: "bench/Bench", exclude: ["Ours/Node"], swiftSettings: strict),
 
         // Tests mirror Sources
         tests("LLMgineCoreTests", ["LLMgineCore", External.nioCore]),

@@ -31,7 +31,7 @@ struct FigureCommand: AsyncParsableCommand {
                 let report = try await figure.init().measure(in: laboratory)
                 Output.tell(report.table + "\n")
                 Output.say(report.json.description)
-                if report.isError { failures += 1 }
+                if report.failure != nil { failures += 1 }
             } catch {
                 Output.tell("\(figure.id) could not be measured: \(error)\n")
                 Output.say(

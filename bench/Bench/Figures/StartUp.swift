@@ -29,7 +29,7 @@ struct StartUp: Figure {
 
     private func firstEvent(_ laboratory: Laboratory) async throws -> Reading {
         let start = monotonic()
-        let child = try laboratory.bench(["local", "first-event", "--certs", laboratory.certificates("a")])
+        let child = try laboratory.bench(["node-first", "--certs", laboratory.certificates("a")])
         defer { child.end() }
         _ = try await child.line("first", within: .seconds(20))
         return Reading(values: ["ms": Double(monotonic() - start) / 1e6])
