@@ -111,7 +111,7 @@ let package = Package(
         module(
             "LLMgineTransport",
             [
-                "LLMgineCore", "LLMgineWire", "LLMgineLink", External.nioCore, External.nioPosix, External.nioTLS, External.nioSSL,
+                "LLMgineCore", "LLMgineWire", "LLMgineFlow", "LLMgineLink", External.nioCore, External.nioPosix, External.nioTLS, External.nioSSL,
                 External.nioConcurrency, External.logging, External.x509, External.asn1, External.crypto,
             ]),
         module(
