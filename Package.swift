@@ -105,7 +105,7 @@ let package = Package(
         module(
             "LLMgineBus",
             [
-                "LLMgineCore", "LLMgineFlow", "LLMgineRouting", "LLMgineResilience", "LLMgineObservability",
+                "LLMgineCore", "LLMgineFlow", "LLMgineRouting", "LLMgineBroker", "LLMgineResilience", "LLMgineObservability",
                 External.nioCore, External.nioConcurrency, External.logging, External.serviceContext,
             ]),
         module(

@@ -7,6 +7,10 @@ package protocol ClusterAttachment: AnyObject, Sendable {
     func subscribed(_ subscriber: AnySubscriber)
     /// Tells the peers that it is gone.
     func unsubscribed(_ subscriber: AnySubscriber)
+    /// Tells the peers of a responder on this node.
+    func responding(_ responder: Responder)
+    /// Tells the peers that it is gone.
+    func stoppedResponding(_ responder: Responder)
     /// Returns once every linked peer knows all subscriptions made so far.
     func established(deadline: Duration) async throws(LLMgineError)
 }
@@ -21,6 +25,7 @@ extension MessageBus {
             return registry.subscriptions.values.map(\.subscriber)
         }
         for subscriber in existing where subscriber.options.isRemote { cluster.subscribed(subscriber) }
+        for responder in desk.responders where responder.options.isRemote { cluster.responding(responder) }
     }
 
     /// Routes matching events to a subscription on another node.

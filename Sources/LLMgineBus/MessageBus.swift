@@ -10,9 +10,10 @@ public final class MessageBus: Sendable {
     public let configuration: BusConfiguration
     let identity: BusIdentity
     let router = Router()
-    package let timers = TimerQueue()
+    package let timers: TimerQueue
     let sequence = Atomic<UInt64>(0)
     let nextSubscription = Atomic<UInt32>(1)
+    package let desk: RequestDesk
     let registry = Mutex(Registry())
     let lifecycle = Atomic<UInt8>(Lifecycle.running.rawValue)
 
@@ -30,6 +31,8 @@ public final class MessageBus: Sendable {
     public init(configuration: BusConfiguration = BusConfiguration()) {
         self.configuration = configuration
         self.identity = BusIdentity(node: configuration.name, incarnation: configuration.incarnation)
+        timers = TimerQueue()
+        desk = RequestDesk(node: configuration.name, timers: timers)
     }
 
     /// The name of the node that the bus belongs to.
@@ -52,6 +55,10 @@ public final class MessageBus: Sendable {
         for subscription in subscriptions {
             if await !subscription.drained(until: end) { left[subscription.name] = subscription.subscriber.mailbox.count }
             await subscription.cancel()
+        }
+        for responder in desk.responders {
+            if await !responder.drained(until: end) { left[responder.name, default: 0] += 1 }
+            await responder.cancel()
         }
         lifecycle.store(Lifecycle.stopped.rawValue, ordering: .sequentiallyConsistent)
         timers.stop()
