@@ -69,6 +69,8 @@ package final class LinkConnection: Sendable {
         let continuation: CheckedContinuation<Bool, Never>
     }
 
+    /// Stands for the topic of a reply that came without one.
+    package static let replyTopic: Topic = "llmgine.reply"
     private static let numbers = Atomic<UInt64>(0)
 
     init(role: LinkRole, address: String, eventLoop: any EventLoop, limits: WireLimits) {
