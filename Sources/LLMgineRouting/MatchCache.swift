@@ -1,10 +1,11 @@
-package import struct LLMgineCore.Topic
+public import struct LLMgineCore.Topic
 
 /// Remembers what a topic matched, so that the trie is asked once per topic and not once per event.
 ///
 /// Two-way set associative, indexed by the fingerprint that the topic carries: a hit hashes nothing. The text is compared as well, since
-/// two topics may share a fingerprint. At capacity a new topic replaces the one of its two slots that was stored earlier.
-package struct MatchCache<Result: Sendable>: Sendable {
+/// two topics may share a fingerprint. Inlinable, because without that each look-up goes through the runtime's generic metadata, which
+/// costs some hundred nanoseconds. At capacity a new topic replaces the one of its two slots that was stored earlier.
+@usableFromInline package struct MatchCache<Result: Sendable>: Sendable {
     /// What decides most look-ups, kept apart from the texts and results so that a look-up touches no reference count before it has a hit.
     @usableFromInline struct Tag: Sendable {
         @usableFromInline var fingerprint: UInt64
@@ -28,7 +29,7 @@ package struct MatchCache<Result: Sendable>: Sendable {
     }
 
     /// How many topics it remembers at most: a power of two.
-    package let capacity: Int
+    @usableFromInline package let capacity: Int
     /// Empty until the first store, so that a cache nobody uses costs nothing.
     @usableFromInline var tags: [Tag] = []
     @usableFromInline var entries: [Entry?] = []
@@ -61,7 +62,7 @@ package struct MatchCache<Result: Sendable>: Sendable {
             tags.swapAt(slot, slot ^ 1)
             entries.swapAt(slot, slot ^ 1)
         }
-        tags[slot] = Tag(fingerprint: topic.fingerprint, generation: generation)
+        tags[slot] = Tag(fingerprint: topic.cacheKey, generation: generation)
         entries[slot] = Entry(text: topic.text, result: result)
     }
 
@@ -76,12 +77,17 @@ package struct MatchCache<Result: Sendable>: Sendable {
 
     @inlinable func holds(_ slot: Int, _ topic: Topic) -> Bool {
         let tag = tags[slot]
-        guard tag.fingerprint == topic.fingerprint, tag.generation == generation else { return false }
+        guard tag.fingerprint == topic.cacheKey, tag.generation == generation else { return false }
         return entries[slot]?.text == topic.text
     }
 
     @inlinable func first(_ topic: Topic) -> Int {
-        let fingerprint = topic.fingerprint
-        return Int(truncatingIfNeeded: fingerprint ^ fingerprint >> 32) & (capacity - 1)
+        let key = topic.cacheKey
+        return Int(truncatingIfNeeded: key ^ key >> 32) & (capacity - 1)
     }
+}
+
+extension Topic {
+    /// The fingerprint, for inlinable code, which cannot see it in Core.
+    @usableFromInline var cacheKey: UInt64 { fingerprint }
 }
