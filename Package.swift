@@ -151,7 +151,12 @@ let package = Package(
                 External.arguments, External.configuration, External.lifecycle, External.logging, External.nioCore,
             ],
             swiftSettings: strict),
-        module("LLMgineOTLPSink", ["LLMgineOTLP", External.hummingbird, External.nioCore, External.logging, External.lifecycle]),
+        module(
+            "LLMgineOTLPSink",
+            [
+                "LLMgineOTLP", External.hummingbird, External.nioCore, External.nioEmbedded, External.nioHTTP1, External.nioHTTPCompression,
+                External.logging, External.lifecycle,
+            ]),
 
         // What applications and this package test with
         module(

@@ -58,6 +58,8 @@ package struct SpanBatcher: Sendable {
         package var refused = 0
         /// In requests that were tried until their deadline.
         package var abandoned = 0
+
+        package init() {}
     }
 
     private struct Batch: Hashable {
