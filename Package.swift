@@ -163,7 +163,7 @@ let package = Package(
             "LLMgineTestKit",
             [
                 "LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineFlow", "LLMgineRouting", "LLMgineBroker", "LLMgineMembership", "LLMgineBus",
-                "LLMgineLLM", "LLMgineTransport", External.nioCore,
+                "LLMgineLLM", "LLMgineTransport", "LLMgineNode", "LLMgineObservability", External.nioCore, External.logging,
             ]),
 
         // cluster/ and bench/
