@@ -4,8 +4,7 @@ import NIOPosix
 
 /// Two nats-server processes with a TLS route between them, on ports of their own.
 struct NATSServers: Sendable {
-    /// Client addresses of the first and the second server.
-    let urls: [String]
+    private let ports: [Int]
     private let children: [Child]
 
     /// Starts both and returns once they take clients. The route may still be coming up: the programs wait for each other through it.
@@ -29,7 +28,21 @@ struct NATSServers: Sendable {
             }
         }
         self.children = children
-        urls = clients.map { "tls://127.0.0.1:\($0)" }
+        ports = clients
+    }
+
+    /// The first two arguments of every C program: address and certificates. The second server is the one behind the route.
+    func arguments(behindRoute: Bool, clients: Clients, in laboratory: Laboratory) -> [String] {
+        let address = "127.0.0.1:\(ports[behindRoute ? 1 : 0])"
+        return switch clients {
+        case .tls: ["tls://\(address)", laboratory.certificates("c")]
+        case .plain: ["nats://\(address)", "-"]
+        }
+    }
+
+    /// How clients talk to their server. The route has TLS either way.
+    enum Clients: Sendable {
+        case tls, plain
     }
 
     func end() {
@@ -40,7 +53,7 @@ struct NATSServers: Sendable {
         Command(laboratory.directory.appending(path: "venv/bin/nats-server"), ["-c", configuration.path])
     }
 
-    /// Mutual TLS 1.3 for clients and route, no compression (the default on loopback would depend on the round-trip time), nothing else
+    /// Mutual TLS 1.3 for the route and for those clients that want it, no compression (the default on loopback would depend on the round-trip time), nothing else
     /// than the defaults.
     static func configuration(name: String, client: Int, route: Int, other: Int, certificates: String) -> String {
         let tls = """
@@ -56,6 +69,7 @@ struct NATSServers: Sendable {
         return """
             server_name: \(name)
             listen: 127.0.0.1:\(client)
+            allow_non_tls: true
             \(tls)
             cluster {
               name: bench
