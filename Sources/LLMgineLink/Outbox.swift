@@ -170,6 +170,24 @@ package struct Outbox {
         return .queued(evicted: evicted, rejected: rejected + refusals)
     }
 
+    /// Encodes one message for a REQUEST or REPLY frame; its numbers are announced ahead of the frame.
+    /// - Throws: `limitExceeded` for a message that no link may carry, or when all numbers are in use and data still waits.
+    package mutating func encode(_ message: borrowing Message) throws(LLMgineError) -> ByteBuffer {
+        try MessageFields.check(headers: message.headers, session: message.session, payloadBytes: message.payload.readableBytes, limits: wire)
+        if queuedPieces == 0, interned.count + 2 > WireLimits.internedTexts { interned.startOver() }
+        guard let topic = interned.reference(message.topic), let type = try reference(eventType: message.eventType) else {
+            throw LLMgineError(.limitExceeded, "the link has used all \(WireLimits.internedTexts) topic numbers; it starts over once its queues are empty")
+        }
+        announce(topic, message.topic.text)
+        if let type, let name = message.eventType { announce(type, name) }
+        let fields = MessageFields(
+            topicRef: topic.id, typeRef: type?.id ?? 0, trace: message.trace, headers: message.headers, timeToLive: message.timeToLive,
+            session: message.session)
+        var run = ByteBuffer()
+        MessageWriter.write(fields, payload: message.payload, into: &run)
+        return run
+    }
+
     /// Double optional: nil when the table is full, `.some(nil)` for bytes without a type.
     private mutating func reference(eventType name: String?) throws(LLMgineError) -> InternTable.Reference?? {
         guard let name else { return .some(nil) }
