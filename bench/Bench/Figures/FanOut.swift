@@ -3,6 +3,7 @@ struct FanOut: Figure {
     static let id = "P5"
     static let title = "fan-out: one publisher, 9 subscribers on another node"
     static let needsNATS = true
+    static let quickRounds = 2
     static let subscribers = 9
 
     func measure(in laboratory: Laboratory) async throws -> Report {
