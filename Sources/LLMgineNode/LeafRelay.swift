@@ -2,6 +2,8 @@ import LLMgineBroker
 import LLMgineBus
 import LLMgineCore
 import LLMgineFlow
+import LLMgineLink
+import LLMgineTransport
 import LLMgineRouting
 import LLMgineWire
 import Logging

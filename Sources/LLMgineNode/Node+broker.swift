@@ -1,6 +1,6 @@
 import LLMgineBroker
-import LLMgineBus
-import LLMgineCore
+package import LLMgineBus
+package import LLMgineCore
 import LLMgineLink
 import LLMgineMembership
 import LLMgineRouting

@@ -7,7 +7,7 @@ public import LLMgineObservability
 import LLMgineRouting
 import LLMgineTransport
 import LLMgineWire
-import Logging
+public import Logging
 import NIOCore
 import NIOPosix
 public import ServiceLifecycle

@@ -2,6 +2,7 @@ import LLMgineBroker
 import LLMgineBus
 public import LLMgineCore
 import LLMgineMembership
+import LLMgineTransport
 import NIOCore
 import Synchronization
 

@@ -2,6 +2,7 @@ import LLMgineBroker
 import LLMgineBus
 import LLMgineCore
 import LLMgineFlow
+import LLMgineRouting
 import LLMgineLink
 import LLMgineTransport
 import LLMgineWire

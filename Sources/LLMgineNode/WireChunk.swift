@@ -2,6 +2,7 @@ import LLMgineBus
 import LLMgineCore
 import LLMgineTransport
 import LLMgineWire
+import NIOCore
 
 /// A DATA frame as subscriptions take it: verified, still encoded, shared by all flows that it names.
 final class WireChunk: InboundChunk {

@@ -201,7 +201,7 @@ package final class LinkConnection: Sendable {
     func attach(_ handler: LinkHandler?) { self.handler.value = handler }
 
     /// No more is taken in; who waits is woken. - Returns: what was lost with the link, by flow.
-    func ended() -> [(flow: UInt32, messages: Int)] {
+    package func ended() -> [(flow: UInt32, messages: Int)] {
         let (lost, waiters) = state.withLock { state in
             state.isClosed = true
             let waiters = state.waiters
