@@ -2,6 +2,7 @@ import ArgumentParser
 import LLMgineBus
 import LLMgineCore
 import LLMgineNode
+import NIOCore
 
 /// `Bench node-responder`: answers every request with its own payload, in an async handler.
 struct NodeResponderCommand: AsyncParsableCommand {
