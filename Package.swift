@@ -183,7 +183,7 @@ let package = Package(
                 External.arguments, External.histogram, External.nioCore, External.nioPosix, External.nioTLS, External.nioSSL,
                 .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
             ],
-            path: "bench/Bench", exclude: ["Ours/Node"], swiftSettings: strict),
+            path: "bench/Bench", swiftSettings: strict),
 
         // Tests mirror Sources
         tests("LLMgineCoreTests", ["LLMgineCore", External.nioCore]),
