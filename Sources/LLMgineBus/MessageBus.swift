@@ -1,4 +1,5 @@
 public import LLMgineCore
+public import LLMgineObservability
 import Synchronization
 
 /// The event bus of one process: events go to any number of handlers, commands to exactly one.
@@ -8,11 +9,14 @@ import Synchronization
 public final class MessageBus: Sendable {
     /// What the bus was made with.
     public let configuration: BusConfiguration
+    /// Where spans, metrics and observed events of the bus go.
+    public let observability: ObservabilityManager
     let identity: BusIdentity
     let router = Router()
-    package let timers = TimerQueue()
+    package let timers: TimerQueue
     let sequence = Atomic<UInt64>(0)
     let nextSubscription = Atomic<UInt32>(1)
+    package let desk: RequestDesk
     let registry = Mutex(Registry())
     let lifecycle = Atomic<UInt8>(Lifecycle.running.rawValue)
 
@@ -27,9 +31,13 @@ public final class MessageBus: Sendable {
     }
 
     /// Creates a bus that is ready for use.
-    public init(configuration: BusConfiguration = BusConfiguration()) {
+    /// - Parameter observability: where spans, metrics and observed events go. Default: its own, with tracing off.
+    public init(configuration: BusConfiguration = BusConfiguration(), observability: ObservabilityManager? = nil) {
         self.configuration = configuration
+        self.observability = observability ?? ObservabilityManager()
         self.identity = BusIdentity(node: configuration.name, incarnation: configuration.incarnation)
+        timers = TimerQueue()
+        desk = RequestDesk(node: configuration.name, timers: timers)
     }
 
     /// The name of the node that the bus belongs to.
@@ -52,6 +60,10 @@ public final class MessageBus: Sendable {
         for subscription in subscriptions {
             if await !subscription.drained(until: end) { left[subscription.name] = subscription.subscriber.mailbox.count }
             await subscription.cancel()
+        }
+        for responder in desk.responders {
+            if await !responder.drained(until: end) { left[responder.name, default: 0] += 1 }
+            await responder.cancel()
         }
         lifecycle.store(Lifecycle.stopped.rawValue, ordering: .sequentiallyConsistent)
         timers.stop()

@@ -196,8 +196,24 @@ package final class RemoteFlow: Sendable {
 
 /// A link that can carry messages to a peer.
 package protocol RemoteLink: AnyObject, Sendable {
+    /// The node at the other end.
+    var peer: NodeID { get }
     /// The way to these flows: one copy of a message serves them all.
     func route(flows: [UInt32]) -> any RemoteRoute
+
+    /// Sends a request to a responder of the peer. - Throws: `limitExceeded`, `connectionClosed`.
+    func sendRequest(_ request: UInt64, flow: UInt32, deadline: Duration, replyWindow: UInt64, _ message: Message) throws(LLMgineError)
+    /// Nobody waits for the answer any more.
+    func cancelRequest(_ request: UInt64)
+    /// There is room for so many replies, counted from the first.
+    func grantReplies(_ request: UInt64, messages: UInt64)
+
+    /// Answers a request of the peer. - Throws: `limitExceeded`, `connectionClosed`.
+    func sendReply(_ request: UInt64, _ message: Message, isLast: Bool) throws(LLMgineError)
+    /// The answer is complete with what was sent.
+    func sendReplyEnd(_ request: UInt64)
+    /// There is no (further) answer.
+    func sendReplyError(_ request: UInt64, _ error: LLMgineError)
 }
 
 /// Something outside this process that takes messages: one link, for one set of flows there.
@@ -226,4 +242,6 @@ package enum RemoteOffer: Sendable, Equatable {
     case full
     /// The link is gone.
     case closed
+    /// No link may carry the message; the publisher is told.
+    case failed(LLMgineError)
 }

@@ -31,8 +31,14 @@ package struct DialBook: Sendable {
     /// - Parameters:
     ///   - members: the members that this node wants a link to.
     ///   - linked: whether there is a link to the node.
-    package mutating func due(members: [Target], linked: (NodeID) -> Bool, at now: Duration) -> [Target] {
-        wanted(members: members, linked: linked).filter { target in
+    ///   - oneAtATime: whether to wait for a dial under way and then try the first one due, as a leaf does that needs one link only.
+    package mutating func due(members: [Target], linked: (NodeID) -> Bool, oneAtATime: Bool = false, at now: Duration) -> [Target] {
+        var wanted = wanted(members: members, linked: linked)
+        if oneAtATime {
+            guard !wanted.contains(where: { schedules[$0.address].map { $0.due == nil } ?? false }) else { return [] }
+            wanted = Array(wanted.filter { schedules[$0.address]?.isDue(at: now) ?? true }.prefix(1))
+        }
+        return wanted.filter { target in
             var schedule = schedules[target.address] ?? DialSchedule(at: now)
             let isDue = schedule.isDue(at: now)
             if isDue { schedule.dialled() }
@@ -50,12 +56,17 @@ package struct DialBook: Sendable {
     }
 
     /// A dial found its node.
-    package mutating func succeeded(_ address: String, found node: NodeID, at now: Duration) {
-        schedules[address, default: DialSchedule(at: now)].succeeded(at: now)
+    package mutating func connected(_ address: String, to node: NodeID, at now: Duration) {
+        schedules[address, default: DialSchedule(at: now)].connected(at: now)
         if seeds.contains(address) { answered[address] = node }
     }
 
-    /// A dial failed, or its link broke.
+    /// A link to the address broke after it had lasted so long.
+    package mutating func broke(_ address: String, after lifetime: Duration, at now: Duration, random: Double) {
+        schedules[address, default: DialSchedule(at: now)].broke(after: lifetime, at: now, random: random)
+    }
+
+    /// A dial failed.
     package mutating func failed(_ address: String, at now: Duration, random: Double) {
         schedules[address, default: DialSchedule(at: now)].failed(at: now, random: random)
     }

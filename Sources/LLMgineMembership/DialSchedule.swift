@@ -14,7 +14,7 @@ package struct DialSchedule: Sendable, Hashable {
 
     package mutating func dialled() { due = nil }
 
-    /// A dial failed, or a link that it had made broke.
+    /// A dial failed.
     /// - Parameter random: from 0 up to 1; the delay is between half and all of its length, so that nodes that lost each other together do not
     ///   meet again together.
     package mutating func failed(at now: Duration, random: Double) {
@@ -24,9 +24,12 @@ package struct DialSchedule: Sendable, Hashable {
         due = now + delay * (0.5 + min(max(0, random), 1) / 2)
     }
 
-    /// A dial made a link. The next failure starts from the beginning.
-    package mutating func succeeded(at now: Duration) {
-        failures = 0
-        due = now
+    /// A dial made a link. Only a link that lasts makes up for earlier failures: one that the peer closes at once must not be redialled at once.
+    package mutating func connected(at now: Duration) { due = now }
+
+    /// A link to the address broke after it had lasted so long.
+    package mutating func broke(after lifetime: Duration, at now: Duration, random: Double) {
+        if lifetime >= DialSchedule.longestDelay { failures = 0 }
+        failed(at: now, random: random)
     }
 }

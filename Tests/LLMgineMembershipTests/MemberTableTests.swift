@@ -124,8 +124,10 @@ private func record(
         #expect(delays == [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000].map { .milliseconds($0) })
         schedule.failed(at: .zero, random: 0)
         #expect(schedule.due == .milliseconds(2500))
-        schedule.succeeded(at: .zero)
-        schedule.failed(at: .zero, random: 0)
+        schedule.connected(at: .zero)
+        schedule.broke(after: .seconds(1), at: .zero, random: 0)
+        #expect(schedule.due == .milliseconds(2500))
+        schedule.broke(after: .seconds(5), at: .zero, random: 0)
         #expect(schedule.due == .milliseconds(25))
     }
 }
@@ -145,11 +147,24 @@ private func record(
     @Test func `dials neither itself nor who is linked`() {
         var book = DialBook(seeds: ["s:1", "alias:1"], ownAddress: "me:1")
         book.reachedOurselves("alias:1")
-        book.succeeded("s:1", found: "b", at: .zero)
-        let members: [DialBook.Target] = [.init(address: "b:1", node: "b"), .init(address: "c:1", node: "c"), .init(address: "", node: "d")]
+        book.connected("s:1", to: "b", at: .zero)
+        let members: [DialBook.Target] = [
+            .init(address: "b:1", node: "b"), .init(address: "c:1", node: "c"), .init(address: "", node: "d"),
+        ]
         #expect(book.due(members: members, linked: { $0 == "b" }, at: .zero) == [.init(address: "c:1", node: "c")])
         book.failed("s:1", at: .zero, random: 0)
         #expect(book.nextDue(members: [], linked: { _ in false }, at: .zero) == .milliseconds(25))
         #expect(book.due(members: [], linked: { _ in false }, at: .seconds(1)) == [.init(address: "s:1", node: nil)])
+    }
+
+    @Test func `tries one seed after the other for a leaf`() {
+        var book = DialBook(seeds: ["s:1", "t:1"], ownAddress: "")
+        let linked = { (_: NodeID) in false }
+        #expect(book.due(members: [], linked: linked, oneAtATime: true, at: .zero) == [.init(address: "s:1", node: nil)])
+        #expect(book.due(members: [], linked: linked, oneAtATime: true, at: .seconds(1)) == [])
+        book.failed("s:1", at: .seconds(1), random: 1)
+        #expect(book.due(members: [], linked: linked, oneAtATime: true, at: .seconds(1)) == [.init(address: "t:1", node: nil)])
+        book.failed("t:1", at: .seconds(2), random: 1)
+        #expect(book.due(members: [], linked: linked, oneAtATime: true, at: .seconds(2)) == [.init(address: "s:1", node: nil)])
     }
 }

@@ -4,5 +4,5 @@ import ArgumentParser
 @main struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "Bench", abstract: "Measures llmgine beside its peers.",
-        subcommands: [FigureCommand.self, ListCommand.self, PeerCommand.self])
+        subcommands: [FigureCommand.self, ListCommand.self, PeerCommand.self, LocalCommand.self])
 }

@@ -1,8 +1,10 @@
+import Foundation
 import LLMgineCore
 import LLMgineTransport
 import NIOCore
 import NIOSSL
 import Testing
+import X509
 
 @Suite struct `Two nodes that meet over TLS` {
     let workshop: Workshop
@@ -12,7 +14,7 @@ import Testing
 
     init() throws {
         workshop = try Workshop()
-        authority = try CertificateAuthority(cluster: "demo")
+        authority = try CertificateAuthority(cluster: "demo", start: Date(timeIntervalSinceNow: -86_400))
         a = try workshop.material("a", by: authority)
         b = try workshop.material("b", by: authority)
     }
@@ -74,7 +76,8 @@ import Testing
         let seen = try await meet(a, stranger)
         #expect(seen.client == .refused(.identityRefused, "the peer is llmgine://demo/a: another cluster than other"))
         #expect(
-            seen.server == .refused(.identityRefused, "the peer is llmgine://other/b: another cluster than demo") || seen.server.isEndOfConnection,
+            seen.server == .refused(.identityRefused, "the peer is llmgine://other/b: another cluster than demo")
+                || seen.server.isEndOfConnection,
             "\(seen.server)")
     }
 
@@ -109,7 +112,8 @@ import Testing
     }
 
     @Test(arguments: [
-        Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8), Array("PUB documents.x.line 5\r\nhello\r\n".utf8), [UInt8](repeating: 0, count: 64),
+        Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8), Array("PUB documents.x.line 5\r\nhello\r\n".utf8),
+        [UInt8](repeating: 0, count: 64),
         [UInt8](repeating: 0xFF, count: 64), Array("LLMG".utf8) + [UInt8](repeating: 7, count: 4000),
     ])
     func `refuse a client that speaks in the clear`(line: [UInt8]) async throws {

@@ -25,7 +25,8 @@ extension JSON: CustomStringConvertible {
 
     private static func written(_ value: Double) -> String {
         guard value.isFinite else { return "null" }
-        return value == value.rounded() && value.magnitude < 1e15 ? "\(Int64(value))" : "\(value.rounded(digits: 6))"
+        let short = value == value.rounded() ? value : value.rounded(digits: 6)
+        return short == short.rounded() && short.magnitude < 1e15 ? "\(Int64(short))" : "\(short)"
     }
 
     private static func quoted(_ text: String) -> String {

@@ -66,23 +66,19 @@ struct Report: Sendable {
         self.peers = peers
         self.conditions = conditions
         self.lost = measured.lost
-        self.failure = measured.ours.compactMap(\.failure).first
+        self.failure = measured.ours.filter { !$0.isLeftOut }.compactMap(\.failure).first
         let failures = measured.peers.compactMap { series in series.failure.map { "\(series.name): \($0)" } }
-        self.reason = ([reason].compactMap { $0 } + failures).joined(separator: "; ").nonEmpty
+        let leftOut = measured.ours.contains { $0.isLeftOut } ? "ours was left out by --peers-only" : nil
+        self.reason = ([leftOut, reason].compactMap { $0 } + failures).joined(separator: "; ").nonEmpty
         self.extras = extras
     }
 
     /// Nil when a condition needs a peer that is not there.
     var met: Bool? {
-        if lost != 0 || (failure != nil && ours == nil && !wasLeftOut) { return false }
+        if lost != 0 || failure != nil { return false }
         let verdicts = conditions.map(\.isMet)
         return verdicts.contains(nil) ? nil : verdicts.allSatisfy { $0 == true }
     }
-
-    /// Whether our side was not asked for, which is no error.
-    private var wasLeftOut: Bool { failure == "left out by --peers-only" }
-    /// Whether something of ours broke.
-    var isError: Bool { failure != nil && !wasLeftOut }
 
     var json: JSON {
         var members: [(String, JSON)] = [
@@ -139,7 +135,7 @@ extension Series {
 extension Measured {
     /// The same number of every contender, as an extra key.
     func all(_ make: (Series) -> JSON) -> JSON {
-        .object((ours + peers).filter { $0.failure == nil }.map { ($0.name, make($0)) })
+        .object((ours + peers).filter { $0.failure == nil && !$0.isLeftOut }.map { ($0.name, make($0)) })
     }
 
     /// What each peer lost, for those that lost something.

@@ -19,6 +19,8 @@ struct Series: Sendable {
     var readings: [Reading] = []
     /// Why a round brought no reading.
     var failure: String?
+    /// Whether nobody asked for it, which is no failure.
+    let isLeftOut: Bool
 
     /// The median over the rounds; nil when there is none to take, or a round failed.
     func median(_ key: String) -> Double? {
@@ -44,16 +46,12 @@ struct Series: Sendable {
 extension Laboratory {
     /// Measures the contenders in turns, round by round, so that what disturbs the machine disturbs all of them.
     func alternate(_ contenders: [Contender]) async -> Measured {
-        var series = contenders.map { Series(name: $0.name) }
+        var series = contenders.map { Series(name: $0.name, isLeftOut: $0.isOurs && peersOnly) }
         for round in 1...rounds {
             // Every second round runs backwards: nobody always follows the same neighbour.
             let order = round.isMultiple(of: 2) ? Array(contenders.indices.reversed()) : Array(contenders.indices)
-            for index in order where series[index].failure == nil {
+            for index in order where series[index].failure == nil && !series[index].isLeftOut {
                 let contender = contenders[index]
-                if contender.isOurs && peersOnly {
-                    series[index].failure = "left out by --peers-only"
-                    continue
-                }
                 do {
                     let reading = try await contender.measure()
                     series[index].readings.append(reading)
@@ -99,12 +97,13 @@ extension Double {
     /// Rounded to a number of significant digits.
     func rounded(digits: Int) -> Double {
         guard isFinite, self != 0 else { return self }
-        var scale = 1.0
+        // Whole powers of ten on both sides, so that the result has no tail of its own.
+        var exponent = digits - 1
         var magnitude = magnitude
-        while magnitude >= 10 { (magnitude, scale) = (magnitude / 10, scale / 10) }
-        while magnitude < 1 { (magnitude, scale) = (magnitude * 10, scale * 10) }
-        for _ in 1..<digits { scale *= 10 }
-        return (self * scale).rounded() / scale
+        while magnitude >= 10 { (magnitude, exponent) = (magnitude / 10, exponent - 1) }
+        while magnitude < 1 { (magnitude, exponent) = (magnitude * 10, exponent + 1) }
+        let power = (0..<abs(exponent)).reduce(1.0) { power, _ in power * 10 }
+        return exponent >= 0 ? (self * power).rounded() / power : (self / power).rounded() * power
     }
 }
 
