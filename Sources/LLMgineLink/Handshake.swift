@@ -66,7 +66,8 @@ struct Handshake: Sendable, Hashable {
             throw Refusal(reason: isOurselves ? .ownNode : .duplicateIdentity, detail: "\(ours.node)")
         }
         return LinkSession(
-            role: role, peer: theirs, version: version, features: ours.features.intersection(theirs.features), limits: try limits(with: theirs))
+            role: role, peer: theirs, version: version, features: ours.features.intersection(theirs.features),
+            limits: try limits(with: theirs))
     }
 
     private func limits(with theirs: HelloFrame) throws(Refusal) -> WireLimits {

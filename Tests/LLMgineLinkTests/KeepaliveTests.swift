@@ -6,7 +6,9 @@ import Testing
     private static let tick = LinkSettings().tickInterval
 
     /// Ticks on time, from just after `start` up to and with `end`; gives the times at which something was done.
-    private func run(_ link: inout LinkMachine, from start: Duration, to end: Duration, every tick: Duration = tick) -> [(at: Duration, [LinkAction])] {
+    private func run(_ link: inout LinkMachine, from start: Duration, to end: Duration, every tick: Duration = tick) -> [(
+        at: Duration, [LinkAction]
+    )] {
         var done: [(at: Duration, [LinkAction])] = []
         var now = start + tick
         while now <= end {

@@ -259,7 +259,9 @@ extension LinkMachine {
         return link
     }
 
-    static func established(at now: Duration = .zero, with hello: HelloFrame = Peer.b.hello, settings: LinkSettings = LinkSettings()) -> LinkMachine {
+    static func established(at now: Duration = .zero, with hello: HelloFrame = Peer.b.hello, settings: LinkSettings = LinkSettings())
+        -> LinkMachine
+    {
         var link = LinkMachine(role: .dialer, ours: Peer.a.hello, certified: Peer.b.identity, settings: settings)
         _ = link.opened(at: now)
         _ = link.received(.hello(hello), at: now)

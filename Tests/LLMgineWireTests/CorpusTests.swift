@@ -10,7 +10,8 @@ import Testing
     private static let folder = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().appending(path: "Corpus/frames")
 
-    private static let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.path()))?.filter { $0.hasSuffix(".hex") }.sorted() ?? []
+    private static let files =
+        (try? FileManager.default.contentsOfDirectory(atPath: folder.path()))?.filter { $0.hasSuffix(".hex") }.sorted() ?? []
 
     @Test func `is found`() {
         #expect(Self.files.count >= 8)

@@ -157,5 +157,6 @@ struct FrameMutation {
     private mutating func pick<T>(_ choices: [T]) -> T { choices[Int.random(in: 0..<choices.count, using: &random)] }
 
     /// Varints at the edges: too long, too large, the largest of each width.
-    private static let numbers = ["8000", "ffffffff07", "ffffffff0f", "8080808010", "ffffffffffffffffff01", "ffffffffffffffffff7f"].map(Hex.bytes)
+    private static let numbers = ["8000", "ffffffff07", "ffffffff0f", "8080808010", "ffffffffffffffffff01", "ffffffffffffffffff7f"].map(
+        Hex.bytes)
 }

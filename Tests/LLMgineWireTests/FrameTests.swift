@@ -118,7 +118,9 @@ import Testing
         #expect(error?.code.rawValue == code, "\(error?.detail ?? "")")
     }
 
-    @Test(arguments: [(0, "00"), (1, "01"), (127, "7f"), (128, "8001"), (16_383, "ff7f"), (16_384, "808001"), (UInt64.max, "ffffffffffffffffff01")])
+    @Test(arguments: [
+        (0, "00"), (1, "01"), (127, "7f"), (128, "8001"), (16_383, "ff7f"), (16_384, "808001"), (UInt64.max, "ffffffffffffffffff01"),
+    ])
     func `writes a number in as few bytes as it takes`(value: UInt64, hex: String) throws {
         let bytes = ByteBuffer(bytes: Hex.bytes("00000000 34 00" + hex)).withFixedLength
         #expect(try Exercise.frames(in: bytes) == [.cancel(CancelFrame(request: value))])
@@ -135,7 +137,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["8000", "ff00", "808080808080808080 00", "80808080808080808002", "ffffffffffffffffff7f", "8080808080808080808001", "80", "", "ffffffffffffffffffff"])
+    @Test(arguments: [
+        "8000", "ff00", "808080808080808080 00", "80808080808080808002", "ffffffffffffffffff7f", "8080808080808080808001", "80", "",
+        "ffffffffffffffffffff",
+    ])
     func `refuses a number that is overlong, too large or cut short`(hex: String) {
         let bytes = ByteBuffer(bytes: Hex.bytes("00000000 34 00") + Hex.bytes(hex)).withFixedLength
         #expect(throws: LLMgineError(.malformedFrame, "")) { try Exercise.frames(in: bytes) }

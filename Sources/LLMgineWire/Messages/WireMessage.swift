@@ -22,7 +22,8 @@ package struct WireMessage: Sendable, Hashable {
     package let payload: ByteBuffer
 
     package init(
-        topicRef: UInt32, typeRef: UInt32, sequence: UInt64, trace: TraceContext?, headers: Headers, timeToLive: Duration?, session: SessionID,
+        topicRef: UInt32, typeRef: UInt32, sequence: UInt64, trace: TraceContext?, headers: Headers, timeToLive: Duration?,
+        session: SessionID,
         payload: ByteBuffer
     ) {
         self.topicRef = topicRef
