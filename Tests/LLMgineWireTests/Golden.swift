@@ -10,8 +10,15 @@ struct Golden: Sendable, CustomTestStringConvertible {
     let frame: Frame
     let hex: String
 
-    var bytes: ByteBuffer { ByteBuffer(bytes: Hex.bytes(hex)) }
+    let bytes: ByteBuffer
     var testDescription: String { name }
+
+    init(name: String, frame: Frame, hex: String) {
+        self.name = name
+        self.frame = frame
+        self.hex = hex
+        self.bytes = ByteBuffer(bytes: Hex.bytes(hex))
+    }
 
     static let all: [Golden] = [
         Golden(
