@@ -1,4 +1,8 @@
-@main
-enum Main {
-    static func main() {}
+import ArgumentParser
+
+/// Measures llmgine and what it is compared with. `bench/run` is the way to start it.
+@main struct Bench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "Bench", abstract: "Measures llmgine beside its peers.",
+        subcommands: [FigureCommand.self, ListCommand.self, PeerCommand.self, LocalCommand.self])
 }

@@ -1,0 +1,37 @@
+import FoundationEssentials
+package import LLMgineCore
+package import LLMgineTransport
+
+extension NodeSettings {
+    /// What the certificates say about a node with these settings.
+    package struct Verified: Sendable {
+        /// Who the node is.
+        package let identity: NodeIdentity
+        /// When its certificate ends, as text.
+        package let expires: String
+        /// What looks wrong and nothing has to fail for, one sentence each.
+        package let remarks: [String]
+    }
+
+    /// Checks what can be checked without a network: that settings and certificates fit together.
+    /// - Throws: `invalidConfiguration` naming the key; `tlsFailure` or `identityRefused` naming the file.
+    package func verify() throws(LLMgineError) -> Verified {
+        guard !certificates.directory.isEmpty else {
+            throw LLMgineError(
+                .invalidConfiguration, "certificates.directory: is not set, and a node without certificates joins nobody; make some with llmgine certs")
+        }
+        let material = try TLSMaterial(loading: .directory(certificates.directory))
+        let identity = material.identity
+        if !node.name.isEmpty, node.name != identity.node.name {
+            throw LLMgineError(.invalidConfiguration, "node.name: is \"\(node.name)\", but the certificate in \(certificates.directory) is that of \(identity)")
+        }
+        if !node.cluster.isEmpty, node.cluster != identity.cluster {
+            throw LLMgineError(
+                .invalidConfiguration, "node.cluster: is \"\(node.cluster)\", but the certificate in \(certificates.directory) is that of \(identity)")
+        }
+        var remarks = material.remarks
+        if node.listen.isEmpty, node.seeds.isEmpty { remarks.append("node.listen and node.seeds are both empty: the node stays alone") }
+        if node.roles.contains("worker"), worker.slots == 0 { remarks.append("the node has the role worker, but worker.slots is 0") }
+        return Verified(identity: identity, expires: material.expires.formatted(.iso8601), remarks: remarks)
+    }
+}

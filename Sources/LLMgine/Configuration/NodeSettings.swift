@@ -1,0 +1,92 @@
+/// How a node runs, as far as an operator decides it: read from a YAML file, the environment and flags.
+///
+/// Every setting, with its default and what it means, stands once in ``Setting/all``; `llmgine node --check` prints that list with the
+/// values in force and where each came from.
+public struct NodeSettings: Sendable, Hashable {
+    /// Who the node is and how others reach it.
+    public struct Node: Sendable, Hashable {
+        /// The name, empty to take the one in the certificate.
+        public var name = ""
+        /// The cluster, empty to take the one in the certificate.
+        public var cluster = ""
+        /// Where the node stands, for placement; free text of a node name's characters.
+        public var zone = ""
+        /// What the node is for; `worker` makes it run LLM calls.
+        public var roles: [String] = []
+        /// `host:port` to accept links on; port 0 picks a free one.
+        public var listen = "0.0.0.0:7400"
+        /// `host:port` that other nodes should dial, empty to derive it from what the node listens on.
+        public var advertise = ""
+        /// `host:port` of nodes to find the cluster through.
+        public var seeds: [String] = []
+    }
+
+    /// Where the node's certificates are.
+    public struct Certificates: Sendable, Hashable {
+        /// A directory with `ca.pem`, `node.pem` and `node.key`.
+        public var directory = ""
+    }
+
+    /// What the node does as a worker.
+    public struct Worker: Sendable, Hashable {
+        /// How many LLM calls run here at once. 0 is no worker, whatever the roles.
+        public var slots = 4
+        /// The providers that the node offers.
+        public var providers = ["embedded"]
+    }
+
+    /// What the node reports about itself.
+    public struct Telemetry: Sendable, Hashable {
+        /// The OTLP/HTTP endpoint, empty for none.
+        public var endpoint = ""
+        /// The part of new traces that is recorded, from 0 to 1.
+        public var samplingRatio = 1.0
+        /// Whether spans are printed on standard error as well.
+        public var console = false
+    }
+
+    /// What the node logs, on standard error.
+    public struct Log: Sendable, Hashable {
+        /// The least level that is logged.
+        public var level = LogLevel.info
+        /// How a line looks.
+        public var format = LogFormat.text
+    }
+
+    /// What the node takes at most.
+    public struct Limits: Sendable, Hashable {
+        /// The largest payload of one message over a link, in bytes; at most 16 MiB.
+        public var maximumPayload = 1 << 20
+        /// How long a stop may take: what is not done by then is dropped and counted.
+        public var stopDeadline = Duration.seconds(10)
+    }
+
+    /// Who the node is and how others reach it.
+    public var node = Node()
+    /// Where the node's certificates are.
+    public var certificates = Certificates()
+    /// What the node does as a worker.
+    public var worker = Worker()
+    /// What the node reports about itself.
+    public var telemetry = Telemetry()
+    /// What the node logs.
+    public var log = Log()
+    /// What the node takes at most.
+    public var limits = Limits()
+
+    /// The defaults.
+    public init() {}
+}
+
+/// How much is logged; the names are those of swift-log.
+public enum LogLevel: String, Sendable, Hashable, CaseIterable {
+    case trace, debug, info, notice, warning, error, critical
+}
+
+/// How a log line looks.
+public enum LogFormat: String, Sendable, Hashable, CaseIterable {
+    /// One line for people.
+    case text
+    /// One JSON object a line.
+    case json
+}

@@ -1,0 +1,95 @@
+import LLMgineCore
+
+extension Setting {
+    /// Every setting there is, in the order in which people think of them. A key that is not here is an error.
+    public static let all: [Setting] = [
+        .text(
+            "node.name", \.node.name, "The node's name in the cluster; empty takes the one in its certificate, any other must equal it.",
+            expected: nameRule, where: NodeID.isValid),
+        .text(
+            "node.cluster", \.node.cluster, "The cluster's name; empty takes the one in the certificate, any other must equal it.",
+            expected: nameRule, where: NodeID.isValid),
+        .text("node.zone", \.node.zone, "Where the node stands, such as a data centre.", expected: nameRule, where: NodeID.isValid),
+        .list(
+            "node.roles", \.node.roles, "What the node is for, seen by its peers; \"worker\" makes it run LLM calls.",
+            expected: "a list of names", where: NodeID.isValid),
+        .text(
+            "node.listen", \.node.listen, "Where the node accepts links; port 0 picks a free one, empty accepts none.",
+            expected: addressRule, where: { HostPort($0) != nil }),
+        .text(
+            "node.advertise", \.node.advertise, "The address that other nodes dial; empty derives it from node.listen.",
+            expected: addressRule, where: { HostPort($0) != nil }),
+        .list(
+            "node.seeds", \.node.seeds, "Nodes to find the cluster through; one that can be reached is enough.",
+            expected: "a list of host:port", where: { HostPort($0) != nil }),
+        .text("certificates.directory", \.certificates.directory, "Where ca.pem, node.pem and node.key are, as llmgine certs issue writes them."),
+        .number("worker.slots", \.worker.slots, "How many LLM calls run here at once, if the node has the role worker.", in: 0...1024),
+        .list(
+            "worker.providers", \.worker.providers, "What the worker offers: embedded needs no key, openai reads OPENAI_API_KEY and OPENAI_BASE_URL.",
+            expected: "a list of embedded, openai", where: { ["embedded", "openai"].contains($0) }),
+        .text(
+            "telemetry.endpoint", \.telemetry.endpoint,
+            "Where spans and metrics go by OTLP/HTTP, as http://host:4318; empty reads OTEL_EXPORTER_OTLP_ENDPOINT, and is off without it.",
+            expected: "a URL with http or https", where: { $0.hasPrefix("http://") || $0.hasPrefix("https://") }),
+        .ratio("telemetry.samplingRatio", \.telemetry.samplingRatio, "The part of new traces that is recorded."),
+        .flag("telemetry.console", \.telemetry.console, "Whether spans are printed on standard error as well."),
+        .choice("log.level", \.log.level, "The least level that is logged."),
+        .choice("log.format", \.log.format, "Whether log lines are for people or one JSON object each."),
+        .size("limits.maximumPayload", \.limits.maximumPayload, "The largest payload of one message over a link.", in: 1 << 10...16 << 20),
+        .duration(
+            "limits.stopDeadline", \.limits.stopDeadline, "How long a stop may take before what is left is dropped and counted.",
+            in: .zero ... .seconds(600)),
+    ]
+
+    private static let nameRule = "1 to 63 of a-z A-Z 0-9 - _ . starting with a letter or digit"
+    private static let addressRule = "host:port"
+
+    /// The known key that is nearest to a misspelt one or stands under another section, nil if none is near.
+    static func nearest(to key: String, among keys: [String] = all.map(\.key)) -> String? {
+        let candidates = keys.map { (key: $0, distance: Setting.distance(key.lowercased(), $0.lowercased())) }
+        guard let best = candidates.min(by: { $0.distance < $1.distance }) else { return nil }
+        if best.distance <= max(2, key.count / 3) { return best.key }
+        return keys.first { $0.split(separator: ".").last == key.split(separator: ".").last }
+    }
+
+    /// How many letters must be inserted, removed or replaced to turn one text into the other.
+    static func distance(_ one: String, _ other: String) -> Int {
+        let other = Array(other)
+        var row = Array(0...other.count)
+        for (line, character) in one.enumerated() {
+            var diagonal = row[0]
+            row[0] = line + 1
+            for column in other.indices {
+                let substitution = diagonal + (other[column] == character ? 0 : 1)
+                diagonal = row[column + 1]
+                row[column + 1] = min(substitution, min(diagonal, row[column]) + 1)
+            }
+        }
+        return row[other.count]
+    }
+}
+
+/// An address as people write it: `10.0.0.1:7400`, `node-a:7400`, `[fd00::1]:7400`.
+public struct HostPort: Sendable, Hashable, CustomStringConvertible {
+    /// A host name or an IP address, without brackets.
+    public let host: String
+    /// The port.
+    public let port: Int
+
+    /// Reads an address, nil if the text is none.
+    public init?(_ text: String) {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            return nil  // an IPv6 address needs its brackets
+        }
+        guard !host.isEmpty, host.utf8.count <= 253, host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") }) else { return nil }
+        self.host = String(host)
+        self.port = Int(port)
+    }
+
+    /// The address as people write it.
+    public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}

@@ -1,0 +1,93 @@
+import struct LLMgineMembership.MemberRecord
+import struct LLMgineRouting.PeerInterest
+
+extension BrokerMachine {
+    private enum Verdict {
+        case refuse(BrokerAction.CloseReason)
+        case replace(BrokerAction.CloseReason)
+    }
+
+    /// A handshake ended well.
+    package mutating func linkEstablished(_ link: LinkID, peer: PeerInfo, at now: Duration, into actions: inout [BrokerAction]) {
+        if let dialed = peer.dialed {
+            if peer.node == node { book.reachedOurselves(dialed) }
+            book.connected(dialed, to: peer.node, at: now)
+        }
+        guard peer.node != node else {
+            actions.append(.close(link, .ourselves))
+            return
+        }
+        if let old = links[peer.node], let known = peers[old] {
+            switch verdict(over: known.info, with: peer) {
+            case .refuse(let reason):
+                actions.append(.close(link, reason))
+                return
+            case .replace(let reason):
+                drop(old, at: now, into: &actions)
+                actions.append(.close(old, reason))
+            }
+        }
+        accept(link, peer, at: now, into: &actions)
+    }
+
+    /// The connection is gone, whoever closed it.
+    /// - Parameter random: from 0 up to 1.
+    package mutating func linkLost(_ link: LinkID, at now: Duration, random: Double, into actions: inout [BrokerAction]) {
+        guard let peer = drop(link, at: now, into: &actions) else { return }
+        book.broke(peer.info.dialed ?? peer.info.address, after: now - peer.since, at: now, random: random)
+        dialDue(at: now, into: &actions)
+    }
+
+    /// The peer says that it is about to leave.
+    package mutating func peerLeaving(_ link: LinkID, into actions: inout [BrokerAction]) {
+        guard let peer = peers[link], !peer.isDraining else { return }
+        peers[link]?.isDraining = true
+        actions.append(.peerDraining(peer.info.node, link))
+        withRequests(&actions) { $0.peerDraining(link, into: &$1) }
+    }
+
+    /// The link measured how long an answer takes.
+    package mutating func roundTripMeasured(_ link: LinkID, _ duration: Duration) { peers[link]?.roundTrip = duration }
+
+    /// Which of two links to one node stays. Both ends come to the same answer, whatever order the links come up in there.
+    private func verdict(over old: PeerInfo, with new: PeerInfo) -> Verdict {
+        if new.incarnation > old.incarnation { return .replace(.superseded) }
+        if new.incarnation < old.incarnation { return .refuse(.olderIncarnation) }
+        // One process advertises one address: another one with the same identity is a clone, and the healthy link must not fall for it.
+        if new.address != old.address { return .refuse(.duplicateIdentity) }
+        // A dialler dials again only when it has lost the link, maybe before we notice.
+        guard new.dialedByUs != old.dialedByUs else { return .replace(.replaced) }
+        // Both dialled: the link that the lower node dialled stays.
+        return new.dialedByUs == (node < new.node) ? .replace(.duplicateLink) : .refuse(.duplicateLink)
+    }
+
+    private mutating func accept(_ link: LinkID, _ info: PeerInfo, at now: Duration, into actions: inout [BrokerAction]) {
+        var peer = Peer(info: info, since: now, interest: PeerInterest(limit: configuration.maximumInterest))
+        peer.told = log.version
+        peers[link] = peer
+        links[info.node] = link
+        actions.append(.peerUp(info.node, link, leaf: peer.isLeaf))
+        if isLeaving { actions.append(.sendLeaving(link)) }
+        guard !peer.isLeaf else { return }
+        members.linked(
+            MemberRecord(
+                node: info.node, incarnation: info.incarnation, counter: 0, state: .up, address: info.address, zone: info.zone, roles: info.roles,
+                protocolMin: info.protocolMin, protocolMax: info.protocolMax),
+            at: now)
+        for part in log.snapshot.split() { actions.append(.sendInterest(link, part)) }
+        if !isLeaf { actions.append(.sendGossip(link, members.gossip(at: now))) }
+        if members[info.node]?.state == .leaving { peerLeaving(link, into: &actions) }
+    }
+
+    @discardableResult private mutating func drop(_ link: LinkID, at now: Duration, into actions: inout [BrokerAction]) -> Peer? {
+        guard let peer = peers.removeValue(forKey: link) else { return nil }
+        links[peer.info.node] = nil
+        members.unlinked(peer.info.node, at: now)
+        for entry in peer.interest.entries { actions.append(.routeRemoved(peer.info.node, link, entry.flow)) }
+        withRequests(&actions) { $0.peerLost(link, into: &$1) }
+        actions.append(.peerDown(peer.info.node, link))
+        for index in waiters.indices { waiters[index].links.remove(link) }
+        resolveWaiters(into: &actions)
+        return peer
+    }
+}

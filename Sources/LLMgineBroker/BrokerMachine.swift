@@ -1,0 +1,97 @@
+package import struct LLMgineCore.NodeID
+package import struct LLMgineMembership.DialBook
+package import struct LLMgineMembership.MemberRecord
+package import struct LLMgineMembership.MemberTable
+import struct LLMgineRouting.InterestLog
+import struct LLMgineRouting.PeerInterest
+
+/// The brain of one node: which links it keeps, what it tells its peers and what it knows of them.
+///
+/// A machine without a clock, a socket or a random source. The shell reports what happened and does what the actions say, in their order and,
+/// for each link, on the wire in their order. It holds one lock around the machine and acts outside of it.
+package struct BrokerMachine: Sendable {
+    package struct Configuration: Sendable {
+        /// This node's record at its start: state `joining`, counter 1.
+        package var own: MemberRecord
+        package var kind: PeerInfo.Kind
+        /// `host:port` of nodes to find the cluster by, dialled for ever.
+        package var seeds: [String]
+        /// How often one random peer is told of all members. Default 5 s.
+        package var gossipInterval: Duration
+        /// Subscriptions that this node and each of its peers may have.
+        package var maximumInterest: Int
+        package var requestQueueLimit: Int
+        package var members: MemberTable.Limits
+
+        package init(
+            own: MemberRecord, kind: PeerInfo.Kind = .core, seeds: [String] = [], gossipInterval: Duration = .seconds(5),
+            maximumInterest: Int = InterestLog.maximumEntries, requestQueueLimit: Int = RequestTable.defaultQueueLimit,
+            members: MemberTable.Limits = .init()
+        ) {
+            self.own = own
+            self.kind = kind
+            self.seeds = seeds
+            self.gossipInterval = gossipInterval
+            self.maximumInterest = maximumInterest
+            self.requestQueueLimit = requestQueueLimit
+            self.members = members
+        }
+    }
+
+    struct Peer: Sendable {
+        let info: PeerInfo
+        let since: Duration
+        var interest: PeerInterest
+        /// The version of our log that the updates sent so far lead to.
+        var told: UInt64 = 0
+        /// The version of our log that it acknowledged.
+        var acknowledged: UInt64 = 0
+        /// Whether a resync was asked for and has not come.
+        var awaitsResync = false
+        var isDraining = false
+        var roundTrip: Duration?
+
+        var isLeaf: Bool { info.kind == .leaf }
+    }
+
+    /// Someone who waits until the peers of a moment know a version of our log.
+    struct Waiter: Sendable {
+        let id: UInt64
+        let version: UInt64
+        var links: Set<LinkID>
+    }
+
+    package let configuration: Configuration
+    package internal(set) var members: MemberTable
+    /// Requests of this node. Its credit and outcomes are reported through ``BrokerMachine`` so that one buffer holds all actions in order.
+    package internal(set) var requests: RequestTable
+    var log = InterestLog()
+    var book: DialBook
+    var peers: [LinkID: Peer] = [:]
+    var links: [NodeID: LinkID] = [:]
+    var waiters: [Waiter] = []
+    var localFlows: Set<UInt32> = []
+    var isFlushScheduled = false
+    var nextGossip: Duration?
+    var isLeaving = false
+
+    package init(_ configuration: Configuration) {
+        self.configuration = configuration
+        members = MemberTable(own: configuration.own, limits: configuration.members)
+        requests = RequestTable(own: configuration.own.node, queueLimit: configuration.requestQueueLimit)
+        book = DialBook(seeds: configuration.seeds, ownAddress: configuration.own.address)
+    }
+
+    package var node: NodeID { configuration.own.node }
+    package var isLeaf: Bool { configuration.kind == .leaf }
+
+    /// The links to core nodes in the order of their making: where our interest and our gossip go.
+    var coreLinks: [LinkID] { peers.filter { !$0.value.isLeaf }.keys.sorted() }
+
+    /// Runs a part of the request table and passes its actions on.
+    mutating func withRequests(_ actions: inout [BrokerAction], _ body: (inout RequestTable, inout [RequestAction]) -> Void) {
+        var requested: [RequestAction] = []
+        body(&requests, &requested)
+        for action in requested { actions.append(.request(action)) }
+    }
+}

@@ -1,0 +1,35 @@
+package import LLMgineCore
+import Synchronization
+
+/// What a node adds to its bus. The bus works the same without.
+package protocol ClusterAttachment: AnyObject, Sendable {
+    /// Tells the peers of a subscription on this node.
+    func subscribed(_ subscriber: AnySubscriber)
+    /// Tells the peers that it is gone.
+    func unsubscribed(_ subscriber: AnySubscriber)
+    /// Tells the peers of a responder on this node.
+    func responding(_ responder: Responder)
+    /// Tells the peers that it is gone.
+    func stoppedResponding(_ responder: Responder)
+    /// Returns once every linked peer knows all subscriptions made so far.
+    func established(deadline: Duration) async throws(LLMgineError)
+}
+
+extension MessageBus {
+    package var cluster: (any ClusterAttachment)? { registry.withLock { $0.cluster } }
+
+    /// Connects the bus to its node. Subscriptions made before are announced.
+    package func attach(_ cluster: any ClusterAttachment) {
+        let existing = registry.withLock { registry in
+            registry.cluster = cluster
+            return registry.subscriptions.values.map(\.subscriber)
+        }
+        for subscriber in existing where subscriber.options.isRemote { cluster.subscribed(subscriber) }
+        for responder in desk.responders where responder.options.isRemote { cluster.responding(responder) }
+    }
+
+    /// Routes matching events to a subscription on another node.
+    package func addRemote(_ flow: RemoteFlow) { router.add(.remote(flow), filters: flow.filters) }
+    /// Ends that.
+    package func removeRemote(_ flow: RemoteFlow) { router.remove(.remote(flow), filters: flow.filters) }
+}

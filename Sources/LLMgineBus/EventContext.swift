@@ -1,0 +1,79 @@
+public import LLMgineCore
+
+/// What a handler is told beside the event.
+public struct EventContext: Sendable {
+    /// What a run of consecutive events has in common.
+    package let run: DeliveryRun
+    /// The event's number at its publisher: 1 for the first of the publisher's life.
+    public let sequence: UInt64
+    /// 1 for the first call of the handler with this event, 2 for the first retry.
+    public let attempt: Int
+    /// Events that this subscription lost immediately before this one, because its queue was full: the gap marker.
+    public let missed: UInt64
+    package let extras: MessageExtras?
+
+    package init(run: DeliveryRun, sequence: UInt64, attempt: Int, missed: UInt64, extras: MessageExtras?) {
+        self.run = run
+        self.sequence = sequence
+        self.attempt = attempt
+        self.missed = missed
+        self.extras = extras
+    }
+
+    /// Where the event was published.
+    public var topic: Topic { run.topic }
+    /// The node that it was published on.
+    public var publisher: NodeID { run.node }
+    /// The session that it belongs to.
+    public var session: SessionID { run.session }
+    /// The class that it travelled in.
+    public var priority: Priority { run.priority }
+    /// The identity of the event, the same on every node and at every attempt.
+    public var id: MessageID { MessageID(node: run.node, incarnation: run.incarnation, sequence: sequence) }
+    /// The headers that the publisher set.
+    public var headers: Headers { extras?.headers ?? Headers() }
+    /// The span that caused this call, if the event is traced.
+    public var trace: TraceContext? { extras?.trace }
+}
+
+/// What a run of consecutive deliveries has in common. One object a run, so that an event costs no topic or session of its own.
+package final class DeliveryRun: Sendable {
+    package let topic: Topic
+    package let session: SessionID
+    package let priority: Priority
+    package let node: NodeID
+    package let incarnation: Incarnation
+
+    package init(topic: Topic, session: SessionID, priority: Priority, node: NodeID, incarnation: Incarnation) {
+        self.topic = topic
+        self.session = session
+        self.priority = priority
+        self.node = node
+        self.incarnation = incarnation
+    }
+
+    /// Whether a message with these traits belongs to the run.
+    func covers(topic: Topic, session: SessionID, priority: Priority, node: NodeID, incarnation: Incarnation) -> Bool {
+        self.topic == topic && self.priority == priority && self.incarnation == incarnation && self.session == session && self.node == node
+    }
+}
+
+/// What few messages have; most travel without the object.
+package final class MessageExtras: Sendable {
+    package let headers: Headers
+    package let trace: TraceContext?
+    /// On the bus's clock; nil for ever.
+    package let expires: ContinuousClock.Instant?
+
+    package init(headers: Headers, trace: TraceContext?, expires: ContinuousClock.Instant?) {
+        self.headers = headers
+        self.trace = trace
+        self.expires = expires
+    }
+
+    /// Nil where there is nothing to say.
+    package convenience init?(headers: Headers, trace: TraceContext?, timeToLive: Duration?) {
+        guard !headers.isEmpty || trace != nil || timeToLive != nil else { return nil }
+        self.init(headers: headers, trace: trace, expires: timeToLive.map { ContinuousClock.now + $0 })
+    }
+}

@@ -1,0 +1,410 @@
+import LLMgineCore
+import Synchronization
+
+/// What waits for one handler: four priority classes, bounded together.
+///
+/// The publisher appends to an open chunk under a short lock; the consumer swaps the whole chunk against its empty one. So the lock is
+/// contended once a chunk and not once an event, nothing is allocated in the steady state, and a chunk is as long as the load makes it:
+/// one event while the consumer is idle, hundreds while it is busy.
+final class Mailbox: Sendable {
+    enum Body: Sendable {
+        /// Published on this node, as the handler wants it: the value is in the lane's store, at the same index.
+        case value
+        /// Published on this node in another form: raw bytes for a typed handler.
+        case encoded(EncodedMessage)
+        /// Came over a link; the first `skip` messages were evicted.
+        case chunk(InboundDelivery, skip: Int)
+        /// A publisher on another node had to drop this many for us.
+        case gap(Int)
+    }
+
+    struct Item: Sendable {
+        var body: Body
+        var sequence: UInt64
+        var extras: MessageExtras?
+    }
+
+    /// One class's open chunk.
+    struct Lane: Sendable {
+        var items: ContiguousArray<Item> = []
+        var values: ValueStore
+        /// Which topic and session the items have, by the index of the first.
+        var runs: ContiguousArray<Run> = []
+        /// Items before this index were evicted or handled.
+        var head = 0
+        /// How many events were evicted here since the last chunk was taken.
+        var missed: UInt64 = 0
+
+        struct Run: Sendable {
+            var first: Int
+            var topic: Topic
+            var session: SessionID
+        }
+
+        init(_ layout: ValueLayout) { values = ValueStore(layout) }
+
+        var isEmpty: Bool { head == items.count }
+
+        /// Forgets the items, all of which were handled, and keeps the memory for the next chunk unless a burst made it large.
+        mutating func reset() {
+            if items.capacity > 4096 {
+                items = []
+                values.deallocate()
+            } else {
+                items.removeAll(keepingCapacity: true)
+            }
+            runs.removeAll(keepingCapacity: true)
+            head = 0
+            missed = 0
+        }
+
+        /// Destroys what was not handled.
+        mutating func discard() {
+            for index in head..<items.count {
+                if case .value = items[index].body { values.destroy(at: index) }
+            }
+            items = []
+            values.deallocate()
+            head = 0
+        }
+    }
+
+    fileprivate struct State {
+        var lanes: InlineArray<4, Lane>
+        /// Messages that ever entered.
+        var entered = 0
+        /// The last value of `finished` that was read: spares the publisher the consumer's cache line.
+        var finishedSeen = 0
+        var isClosed = false
+        /// Waits for the first message after a pause.
+        var sleeper: CheckedContinuation<Void, Never>?
+        var waiters: [Waiter] = []
+        var nextWaiter: UInt64 = 0
+        var isDemoted = false
+        var evicted: UInt64 = 0
+        var rejected: UInt64 = 0
+
+        init(_ layout: ValueLayout) { lanes = InlineArray(repeating: Lane(layout)) }
+    }
+
+    fileprivate struct Waiter {
+        let id: UInt64
+        let continuation: CheckedContinuation<Bool, Never>
+    }
+
+    let capacity: Int
+    let whenFull: WhenFull
+    private let state: Mutex<State>
+    /// Messages that the consumer is done with.
+    private let finished = Atomic<Int>(0)
+    /// A bit for each class whose open chunk has something.
+    private let pending = Atomic<UInt8>(0)
+    private let hasWaiters = Atomic<Bool>(false)
+
+    init(capacity: Int, whenFull: WhenFull, layout: ValueLayout) {
+        self.capacity = max(1, capacity)
+        self.whenFull = whenFull
+        self.state = Mutex(State(layout))
+    }
+
+    deinit {
+        state.withLock { state in
+            for lane in 0..<4 { state.lanes[lane].discard() }
+        }
+    }
+
+    // MARK: Publishers
+
+    /// Puts one value at the end of its class. `Value` is the type that the mailbox was made for.
+    func offer<Value: Sendable>(
+        _ value: Value, sequence: UInt64, extras: MessageExtras?, topic: borrowing Topic, session: borrowing SessionID, priority: Priority
+    ) -> SubscriberOffer {
+        let lane = Int(priority.rawValue)
+        let (offer, sleeper): (SubscriberOffer, CheckedContinuation<Void, Never>?) = state.withLock { state in
+            let offer = admit(&state)
+            guard case .accepted = offer else { return (offer, nil) }
+            state.lanes[lane].put(value)
+            return (offer, append(Item(body: .value, sequence: sequence, extras: extras), to: &state, topic: topic, session: session, lane: lane))
+        }
+        sleeper?.resume()
+        return offer
+    }
+
+    /// Puts one message of another form at the end of its class.
+    func offer(_ message: EncodedMessage, sequence: UInt64, extras: MessageExtras?) -> SubscriberOffer {
+        let lane = Int(message.message.priority.rawValue)
+        let (offer, sleeper): (SubscriberOffer, CheckedContinuation<Void, Never>?) = state.withLock { state in
+            let offer = admit(&state)
+            guard case .accepted = offer else { return (offer, nil) }
+            let item = Item(body: .encoded(message), sequence: sequence, extras: extras)
+            return (offer, append(item, to: &state, topic: message.message.topic, session: message.message.session, lane: lane))
+        }
+        sleeper?.resume()
+        return offer
+    }
+
+    /// Whether one more may come in, making room by the policy if need be.
+    private func admit(_ state: inout State) -> SubscriberOffer {
+        guard !state.isClosed else { return .closed }
+        guard state.entered &- state.finishedSeen >= capacity else { return .accepted(evicted: 0) }
+        state.finishedSeen = finished.load(ordering: .acquiring)
+        guard state.entered &- state.finishedSeen >= capacity else { return .accepted(evicted: 0) }
+        switch (whenFull, state.isDemoted) {
+        case (.block, false): return .full
+        case (.rejectNew, _):
+            state.rejected += 1
+            return .rejected
+        case (.block, true), (.dropOldest, _): return .accepted(evicted: Mailbox.evictOldest(from: &state))
+        }
+    }
+
+    private func append(
+        _ item: consuming Item, to state: inout State, topic: borrowing Topic, session: borrowing SessionID, lane: Int
+    ) -> CheckedContinuation<Void, Never>? {
+        let wasEmpty = state.lanes[lane].isEmpty
+        state.lanes[lane].append(item, topic: topic, session: session)
+        state.entered &+= 1
+        if wasEmpty { pending.bitwiseOr(1 << UInt8(truncatingIfNeeded: lane), ordering: .releasing) }
+        return state.takeSleeper()
+    }
+
+    /// Takes in what came over a link. It has reserved room, so it is never refused while the mailbox is open.
+    func deliver(_ delivery: InboundDelivery) -> Bool {
+        enter(.chunk(delivery, skip: 0), count: delivery.chunk.count, priority: delivery.chunk.priority)
+    }
+
+    /// Notes that a publisher on another node dropped messages for us.
+    func noteGap(_ count: Int, priority: Priority) {
+        _ = enter(.gap(count), count: 0, priority: priority)
+    }
+
+    private func enter(_ body: Body, count: Int, priority: Priority) -> Bool {
+        let (accepted, sleeper): (Bool, CheckedContinuation<Void, Never>?) = state.withLock { state in
+            guard !state.isClosed else { return (false, nil) }
+            state.lanes[Int(priority.rawValue)].items.append(Item(body: body, sequence: 0, extras: nil))
+            state.entered &+= count
+            pending.bitwiseOr(1 << priority.rawValue, ordering: .releasing)
+            return (true, state.takeSleeper())
+        }
+        sleeper?.resume()
+        return accepted
+    }
+
+    /// Waits until there is room. - Returns: false when woken for another reason: the mailbox was closed or the wait given up.
+    func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool {
+        await withCheckedContinuation { continuation in
+            let id: UInt64? = state.withLock { state in
+                guard !state.isClosed, state.entered - finished.load(ordering: .sequentiallyConsistent) >= capacity, !state.isDemoted else { return nil }
+                state.nextWaiter += 1
+                state.waiters.append(Waiter(id: state.nextWaiter, continuation: continuation))
+                hasWaiters.store(true, ordering: .sequentiallyConsistent)
+                // The consumer may have finished the last message between the look above and the flag: look again under the same lock.
+                guard state.entered - finished.load(ordering: .sequentiallyConsistent) >= capacity else {
+                    state.waiters.removeLast()
+                    hasWaiters.store(!state.waiters.isEmpty, ordering: .sequentiallyConsistent)
+                    return nil
+                }
+                return state.nextWaiter
+            }
+            if let id { onRegistered(id) } else { continuation.resume(returning: true) }
+        }
+    }
+
+    /// Ends one wait early, at a deadline or when the publisher is cancelled. `demote`: publishers no longer wait until the consumer has caught up.
+    func giveUp(_ id: UInt64, demote: Bool) {
+        let waiter: Waiter? = state.withLock { state in
+            guard let index = state.waiters.firstIndex(where: { $0.id == id }) else { return nil }
+            if demote { state.isDemoted = true }
+            let waiter = state.waiters.remove(at: index)
+            hasWaiters.store(!state.waiters.isEmpty, ordering: .sequentiallyConsistent)
+            return waiter
+        }
+        waiter?.continuation.resume(returning: false)
+    }
+
+    /// Ends all waits early after the first deadline: the subscription is demoted for everyone.
+    func demote() {
+        let waiters = state.withLock { state in
+            state.isDemoted = true
+            return state.takeWaiters()
+        }
+        hasWaiters.store(false, ordering: .sequentiallyConsistent)
+        for waiter in waiters { waiter.continuation.resume(returning: false) }
+    }
+
+    // MARK: The consumer
+
+    /// Whether a class more urgent than this one has something.
+    func hasMoreUrgent(than lane: Int) -> Bool {
+        pending.load(ordering: .relaxed) & ((1 << UInt8(truncatingIfNeeded: lane)) &- 1) != 0
+    }
+
+    /// The most urgent class that has something, or nil.
+    var mostUrgent: Int? {
+        let bits = pending.load(ordering: .acquiring)
+        return bits == 0 ? nil : bits.trailingZeroBitCount
+    }
+
+    /// Exchanges the class's open chunk for the consumer's empty one.
+    func take(lane: Int, into empty: inout Lane) {
+        state.withLock { state in
+            swap(&state.lanes[lane], &empty)
+            pending.bitwiseAnd(~(1 << UInt8(truncatingIfNeeded: lane)), ordering: .releasing)
+        }
+    }
+
+    /// Counts messages as done with and lets waiting publishers go on once a quarter of the room is free.
+    func finish(_ count: Int) {
+        finished.add(count, ordering: .sequentiallyConsistent)
+        if hasWaiters.load(ordering: .sequentiallyConsistent) { releaseWaiters() }
+    }
+
+    private func releaseWaiters() {
+        let waiters: [Waiter] = state.withLock { state in
+            let queued = state.entered - finished.load(ordering: .acquiring)
+            guard queued <= capacity - max(1, capacity / 4) else { return [] }
+            hasWaiters.store(false, ordering: .sequentiallyConsistent)
+            return state.takeWaiters()
+        }
+        for waiter in waiters { waiter.continuation.resume(returning: true) }
+    }
+
+    /// Sleeps until there is something to take. - Returns: false once the mailbox is closed and empty.
+    func waitForWork() async -> Bool {
+        await withCheckedContinuation { continuation in
+            let waits: Bool = state.withLock { state in
+                guard pending.load(ordering: .relaxed) == 0, !state.isClosed else { return false }
+                state.isDemoted = false  // caught up
+                state.sleeper = continuation
+                return true
+            }
+            if !waits {
+                continuation.resume()
+            } else if state.withLock({ _ in hasWaiters.load(ordering: .relaxed) }) {
+                releaseWaiters()
+            }
+        }
+        return pending.load(ordering: .acquiring) != 0 || !isClosed
+    }
+
+    // MARK: Ending
+
+    var isClosed: Bool { state.withLock { $0.isClosed } }
+
+    /// Takes nothing in any more; what is queued can still be taken out.
+    func close() {
+        let (sleeper, waiters): (CheckedContinuation<Void, Never>?, [Waiter]) = state.withLock { state in
+            state.isClosed = true
+            return (state.takeSleeper(), state.takeWaiters())
+        }
+        hasWaiters.store(false, ordering: .sequentiallyConsistent)
+        sleeper?.resume()
+        for waiter in waiters { waiter.continuation.resume(returning: false) }
+    }
+
+    /// Messages that wait or are being handled.
+    var count: Int { state.withLock { $0.entered - finished.load(ordering: .acquiring) } }
+    /// Room that is left before the policy decides.
+    var room: Int { max(0, capacity - count) }
+    /// What was evicted and rejected so far.
+    var losses: (evicted: UInt64, rejected: UInt64) { state.withLock { ($0.evicted, $0.rejected) } }
+
+    /// Makes room for one message by letting the oldest of the least urgent class go.
+    private static func evictOldest(from state: inout State) -> Int {
+        for lane in (0..<4).reversed() where !state.lanes[lane].isEmpty {
+            let head = state.lanes[lane].head
+            switch state.lanes[lane].items[head].body {
+            case .chunk(let delivery, let skip):
+                delivery.credit.consumed(messages: 1, bytes: delivery.chunk.message(at: skip).encodedBytes)
+                if skip + 1 < delivery.chunk.count {
+                    state.lanes[lane].items[head].body = .chunk(delivery, skip: skip + 1)
+                } else {
+                    state.lanes[lane].dropHead()
+                }
+            case .gap(let count):
+                state.lanes[lane].missed += UInt64(count)
+                state.lanes[lane].dropHead()
+                return evictOldest(from: &state)  // a marker takes no room: look at what is behind it
+            case .value:
+                state.lanes[lane].values.destroy(at: head)
+                state.lanes[lane].dropHead()
+            case .encoded:
+                state.lanes[lane].dropHead()
+            }
+            state.lanes[lane].missed += 1
+            state.entered &-= 1
+            state.evicted += 1
+            return 1
+        }
+        return 0  // everything is with the handlers; the new message goes in above the capacity by at most one chunk
+    }
+}
+
+extension Mailbox.State {
+    fileprivate mutating func takeSleeper() -> CheckedContinuation<Void, Never>? {
+        let taken = sleeper
+        sleeper = nil
+        return taken
+    }
+
+    fileprivate mutating func takeWaiters() -> [Mailbox.Waiter] {
+        let taken = waiters
+        waiters = []
+        return taken
+    }
+}
+
+extension Mailbox.Lane {
+    fileprivate mutating func put<Value: Sendable>(_ value: Value) {
+        let items = items
+        values.put(value, at: items.count, keeping: head..<items.count) { Mailbox.Lane.holdsValue(items[$0]) }
+    }
+
+    fileprivate mutating func append(_ item: consuming Mailbox.Item, topic: borrowing Topic, session: borrowing SessionID) {
+        if let last = runs.last, last.topic == topic, last.session == session {
+            items.append(item)
+        } else {
+            runs.append(Run(first: items.count, topic: copy topic, session: copy session))
+            items.append(item)
+        }
+    }
+
+    /// Forgets the oldest item; the arrays are compacted once half of them is gone, so that an eviction costs amortised constant time.
+    fileprivate mutating func dropHead() {
+        items[head].body = .gap(0)
+        head += 1
+        guard head >= 1024, head * 2 >= items.count else { return }
+        let cut = head
+        values.shift(down: cut, used: cut..<items.count) { Mailbox.Lane.holdsValue(items[$0]) }
+        items.removeFirst(cut)
+        var moved: ContiguousArray<Run> = []
+        for run in runs {
+            if run.first <= cut { moved.removeAll() }
+            moved.append(Run(first: max(0, run.first - cut), topic: run.topic, session: run.session))
+        }
+        runs = moved
+        head = 0
+    }
+
+    private static func holdsValue(_ item: Mailbox.Item) -> Bool {
+        if case .value = item.body { return true }
+        return false
+    }
+}
+
+/// A message that was published on this node and goes to a handler of another form.
+final class EncodedMessage: Sendable {
+    let message: Message
+    init(_ message: Message) { self.message = message }
+}
+
+/// A chunk from a link, on its way to one subscription.
+package final class InboundDelivery: Sendable {
+    package let chunk: any InboundChunk
+    package let credit: any CreditReturn
+
+    package init(chunk: any InboundChunk, credit: any CreditReturn) {
+        self.chunk = chunk
+        self.credit = credit
+    }
+}

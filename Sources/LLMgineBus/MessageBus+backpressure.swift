@@ -1,0 +1,102 @@
+import LLMgineCore
+import Synchronization
+
+extension MessageBus {
+    /// Waits for room in a queue on this node, up to the subscription's deadline, and puts the message in.
+    func insist(
+        on subscriber: AnySubscriber, _ message: EncodedMessage, _ number: UInt64, _ extras: MessageExtras?, _ receipt: inout PublishReceipt
+    ) async throws(LLMgineError) {
+        guard case .block(let patience) = subscriber.options.whenFull else { return }
+        let started = ContinuousClock.now
+        while true {
+            let offer = subscriber.mailbox.offer(message, sequence: number, extras: extras)
+            guard case .full = offer else {
+                receipt.matched -= 1  // counted when it was first offered
+                receipt.count(offer)
+                break
+            }
+            let roomy = try await wait(until: started + patience, wait: subscriber.mailbox.waitForRoom, giveUp: { subscriber.mailbox.giveUp($0, demote: false) })
+            if !roomy, ContinuousClock.now >= started + patience {
+                subscriber.mailbox.demote()
+                receipt.slow.append(subscriber.name)
+            }
+        }
+        receipt.waited += ContinuousClock.now - started
+    }
+
+    /// The same for a link.
+    func insist(on remote: any RemoteRoute, _ message: Message, _ number: UInt64, _ receipt: inout PublishReceipt) async throws(LLMgineError) {
+        let started = ContinuousClock.now
+        let end = started + remote.blockDeadline
+        receipt.matched += 1
+        while true {
+            let offer = remote.offer(message, sequence: number)
+            guard case .full = offer else {
+                receipt.count(offer)
+                break
+            }
+            let roomy = try await wait(until: end, wait: remote.waitForRoom, giveUp: { remote.giveUp($0) })
+            if !roomy, ContinuousClock.now >= end { receipt.slow += remote.demote() }
+        }
+        receipt.waited += ContinuousClock.now - started
+    }
+
+    /// Offers an event to one member of a queue group: whoever has room, in turn, and this node's own members first among equals.
+    func publish(
+        _ message: EncodedMessage, number: UInt64, extras: MessageExtras?, to group: RouteGroup, receipt: inout PublishReceipt
+    ) async throws(LLMgineError) {
+        let locals = group.locals.filter { $0.sees(message.message.session) && $0.takes(eventType: message.message.eventType) }
+        let members = locals.count + group.remotes.count
+        guard members > 0 else { return }
+        receipt.matched += 1
+        let turn = group.turn.add(1, ordering: .relaxed).newValue
+        for step in 0..<members {
+            let index = (turn &+ step) % members
+            if index < locals.count {
+                guard locals[index].mailbox.room > 0, case .accepted(let evicted) = locals[index].mailbox.offer(message, sequence: number, extras: extras) else { continue }
+                receipt.accepted += 1
+                receipt.evicted += evicted
+                return
+            }
+            let remote = group.remotes[index - locals.count]
+            guard remote.credit > 0, case .accepted(let evicted, let rejected) = remote.offer(message.message, sequence: number) else { continue }
+            receipt.accepted += 1
+            receipt.evicted += evicted
+            receipt.rejected += rejected
+            return
+        }
+        // Nobody has room: wait for the one whose turn it is.
+        receipt.matched -= 1
+        let index = turn % members
+        if index < locals.count {
+            receipt.matched += 1
+            let offer = locals[index].mailbox.offer(message, sequence: number, extras: extras)
+            if case .full = offer {
+                try await insist(on: locals[index], message, number, extras, &receipt)
+            } else {
+                receipt.matched -= 1
+                receipt.count(offer)
+            }
+        } else {
+            try await insist(on: group.remotes[index - locals.count], message.message, number, &receipt)
+        }
+    }
+
+    /// One bounded wait. - Throws: `cancelled`.
+    private func wait(
+        until end: ContinuousClock.Instant, wait: ((UInt64) -> Void) async -> Bool, giveUp: @escaping @Sendable (UInt64) -> Void
+    ) async throws(LLMgineError) -> Bool {
+        let pending = PendingWait()
+        let roomy = await withTaskCancellationHandler {
+            await wait { id in
+                let timer = timers.schedule(at: end) { giveUp(id) }
+                if pending.registered(id, timer: timer) { giveUp(id) }
+            }
+        } onCancel: {
+            if let id = pending.cancelled() { giveUp(id) }
+        }
+        if let timer = pending.timer { timers.cancel(timer) }
+        if Task.isCancelled { throw LLMgineError(.cancelled, "the publishing task was cancelled while it waited for a full subscription") }
+        return roomy
+    }
+}

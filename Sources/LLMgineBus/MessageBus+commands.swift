@@ -1,0 +1,4 @@
+import LLMgineCore
+
+/// A command handler whatever its type.
+package protocol AnyCommandHandler: Sendable {}

@@ -1,0 +1,160 @@
+public import LLMgineCore
+import Synchronization
+import struct NIOCore.ByteBuffer
+
+/// How one event is published.
+public struct PublishOptions: Sendable {
+    /// The class that it travels in. Default normal.
+    public var priority: Priority
+    /// The session that it belongs to. Default: none.
+    public var session: SessionID
+    /// What travels beside it. Default: nothing.
+    public var headers: Headers
+    /// How long it is worth delivering. Default: for ever.
+    public var timeToLive: Duration?
+    /// The span that causes it. Default: the current one of the task.
+    public var trace: TraceContext?
+
+    /// Options with the documented defaults.
+    public init(
+        priority: Priority = .normal, session: SessionID = .bus, headers: Headers = Headers(), timeToLive: Duration? = nil, trace: TraceContext? = nil
+    ) {
+        self.priority = priority
+        self.session = session
+        self.headers = headers
+        self.timeToLive = timeToLive
+        self.trace = trace
+    }
+}
+
+extension MessageBus {
+    /// Publishes an event to everyone who is subscribed to the topic, on this node and on all others.
+    ///
+    /// Returns once the event is in the queue of every subscription that matched, which is at once unless one of them asks publishers to wait
+    /// (``WhenFull/block(deadline:)``) and is full. What became of the event is in the receipt; a slow subscriber is not an error.
+    /// - Parameter topic: where to; by default the event type's own topic.
+    /// - Throws: `stopped`, `badPayload` if it must be encoded and cannot be, `cancelled` if the task is cancelled while it waits.
+    @discardableResult
+    public func publish<E: Event>(
+        _ event: E, to topic: Topic = E.topic, options: PublishOptions = PublishOptions()
+    ) async throws(LLMgineError) -> PublishReceipt {
+        try checkRunning()
+        let number = sequence.add(1, ordering: .relaxed).newValue
+        let route = router.route(for: topic)
+        var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
+        let extras = MessageExtras(headers: options.headers, trace: options.trace, timeToLive: options.timeToLive)
+        var late: [AnySubscriber] = []
+        var encoded: EncodedMessage?
+        for subscriber in route.locals where subscriber.sees(options.session) {
+            let offer: SubscriberOffer
+            if subscriber.valueType == ObjectIdentifier(E.self) {
+                offer = subscriber.mailbox.offer(
+                    event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
+            } else {
+                guard subscriber.takes(eventType: E.eventType) else { continue }
+                let message: EncodedMessage
+                if let encoded { message = encoded } else { message = try encode(event, to: topic, options: options) }
+                encoded = message
+                offer = subscriber.mailbox.offer(message, sequence: number, extras: extras)
+            }
+            receipt.count(offer)
+            if case .full = offer { late.append(subscriber) }
+        }
+        if !route.isPlain || !late.isEmpty {
+            let message: EncodedMessage
+                if let encoded { message = encoded } else { message = try encode(event, to: topic, options: options) }
+            try await finish(publishing: message, number: number, extras: extras, route: route, late: late, receipt: &receipt)
+        }
+        return receipt
+    }
+
+    /// Publishes bytes as they are. - Throws: as for events.
+    @discardableResult
+    public func publish(_ message: Message) async throws(LLMgineError) -> PublishReceipt {
+        try checkRunning()
+        let number = sequence.add(1, ordering: .relaxed).newValue
+        let route = router.route(for: message.topic)
+        var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
+        if route.locals.isEmpty, route.groups.isEmpty {
+            for remote in route.remotes {
+                receipt.matched += 1
+                let offer = remote.offer(message, sequence: number)
+                if case .full = offer {
+                    receipt.matched -= 1
+                    try await insist(on: remote, message, number, &receipt)
+                } else {
+                    receipt.count(offer)
+                }
+            }
+            return receipt
+        }
+        let extras = MessageExtras(headers: message.headers, trace: message.trace, timeToLive: message.timeToLive)
+        let encoded = EncodedMessage(message)
+        var late: [AnySubscriber] = []
+        for subscriber in route.locals where subscriber.sees(message.session) && subscriber.takes(eventType: message.eventType) {
+            let offer = subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
+            receipt.count(offer)
+            if case .full = offer { late.append(subscriber) }
+        }
+        try await finish(publishing: encoded, number: number, extras: extras, route: route, late: late, receipt: &receipt)
+        return receipt
+    }
+
+    private func encode<E: Event>(_ event: E, to topic: Topic, options: PublishOptions) throws(LLMgineError) -> EncodedMessage {
+        var payload = ByteBuffer()
+        do { try event.encode(into: &payload) } catch {
+            throw LLMgineError(.badPayload, "an event of type \(E.eventType) does not encode", cause: error)
+        }
+        return EncodedMessage(
+            Message(
+                topic: topic, payload: payload, eventType: E.eventType, priority: options.priority, session: options.session, headers: options.headers,
+                trace: options.trace, timeToLive: options.timeToLive))
+    }
+
+    /// The part of a publish that may wait: groups, links, and the full queues of those who asked for it. Everyone else has been served.
+    private func finish(
+        publishing message: EncodedMessage, number: UInt64, extras: MessageExtras?, route: Route, late: [AnySubscriber],
+        receipt: inout PublishReceipt
+    ) async throws(LLMgineError) {
+        var fullRemotes: [any RemoteRoute] = []
+        for remote in route.remotes {
+            receipt.matched += 1
+            let offer = remote.offer(message.message, sequence: number)
+            if case .full = offer { fullRemotes.append(remote) } else { receipt.count(offer) }
+        }
+        for remote in fullRemotes {
+            receipt.matched -= 1
+            try await insist(on: remote, message.message, number, &receipt)
+        }
+        for group in route.groups { try await publish(message, number: number, extras: extras, to: group, receipt: &receipt) }
+        for subscriber in late { try await insist(on: subscriber, message, number, extras, &receipt) }
+    }
+}
+
+extension PublishReceipt {
+    mutating func count(_ offer: SubscriberOffer) {
+        switch offer {
+        case .accepted(let evicted):
+            matched += 1
+            accepted += 1
+            self.evicted += evicted
+        case .rejected:
+            matched += 1
+            rejected += 1
+        case .full: matched += 1
+        case .closed: break
+        }
+    }
+
+    /// The caller has counted the match.
+    mutating func count(_ offer: RemoteOffer) {
+        switch offer {
+        case .accepted(let evicted, let rejected):
+            accepted += 1
+            self.evicted += evicted
+            self.rejected += rejected
+        case .full: break
+        case .closed: matched -= 1
+        }
+    }
+}

@@ -1,0 +1,92 @@
+public import LLMgineCore
+import Synchronization
+
+/// The event bus of one process: events go to any number of handlers, commands to exactly one.
+///
+/// A bus is a value that you hold, made with ``init(configuration:)``; every node of a cluster has one. All of its methods may be called
+/// from any task, and from inside handlers.
+public final class MessageBus: Sendable {
+    /// What the bus was made with.
+    public let configuration: BusConfiguration
+    let identity: BusIdentity
+    let router = Router()
+    package let timers: TimerQueue
+    let sequence = Atomic<UInt64>(0)
+    let nextSubscription = Atomic<UInt32>(1)
+    package let desk: RequestDesk
+    let registry = Mutex(Registry())
+    let lifecycle = Atomic<UInt8>(Lifecycle.running.rawValue)
+
+    struct Registry {
+        var subscriptions: [UInt32: Subscription] = [:]
+        var commandHandlers: [String: any AnyCommandHandler] = [:]
+        var cluster: (any ClusterAttachment)?
+    }
+
+    enum Lifecycle: UInt8 {
+        case running, stopping, stopped
+    }
+
+    /// Creates a bus that is ready for use.
+    public init(configuration: BusConfiguration = BusConfiguration()) {
+        self.configuration = configuration
+        self.identity = BusIdentity(node: configuration.name, incarnation: configuration.incarnation)
+        timers = TimerQueue()
+        desk = RequestDesk(node: configuration.name, timers: timers)
+    }
+
+    /// The name of the node that the bus belongs to.
+    public var node: NodeID { identity.node }
+
+    /// How many subscriptions there are.
+    public var subscriptionCount: Int { registry.withLock { $0.subscriptions.count } }
+
+    /// Takes no new events, lets the handlers finish what is queued until the deadline, then ends all subscriptions.
+    /// - Returns: how many events were still queued at the deadline, by subscription name. Empty when everything was handled.
+    @discardableResult
+    public func stop(deadline: Duration = .seconds(10)) async -> [String: Int] {
+        let (first, _) = lifecycle.compareExchange(
+            expected: Lifecycle.running.rawValue, desired: Lifecycle.stopping.rawValue, ordering: .sequentiallyConsistent)
+        guard first else { return [:] }
+        let subscriptions = registry.withLock { Array($0.subscriptions.values) }
+        for subscription in subscriptions { subscription.subscriber.mailbox.close() }
+        let end = ContinuousClock.now + deadline
+        var left: [String: Int] = [:]
+        for subscription in subscriptions {
+            if await !subscription.drained(until: end) { left[subscription.name] = subscription.subscriber.mailbox.count }
+            await subscription.cancel()
+        }
+        for responder in desk.responders {
+            if await !responder.drained(until: end) { left[responder.name, default: 0] += 1 }
+            await responder.cancel()
+        }
+        lifecycle.store(Lifecycle.stopped.rawValue, ordering: .sequentiallyConsistent)
+        timers.stop()
+        return left
+    }
+
+    func checkRunning() throws(LLMgineError) {
+        guard lifecycle.load(ordering: .relaxed) == Lifecycle.running.rawValue else {
+            throw LLMgineError(.stopped, "the bus of node \(node) has stopped")
+        }
+    }
+}
+
+/// What a bus is made with.
+public struct BusConfiguration: Sendable {
+    /// The name that events and spans carry. Default `local`.
+    public var name: NodeID
+    /// Which life of the node this is. Default: microseconds since 1970.
+    public var incarnation: Incarnation
+
+    /// A configuration with the documented defaults.
+    public init(name: NodeID = "local", incarnation: Incarnation? = nil) {
+        self.name = name
+        self.incarnation = incarnation ?? BusConfiguration.incarnationNow()
+    }
+
+    private static func incarnationNow() -> Incarnation {
+        let (seconds, attoseconds) = SystemClock.sinceEpoch().components
+        return Incarnation(UInt64(max(0, seconds)) &* 1_000_000 &+ UInt64(max(0, attoseconds)) / 1_000_000_000_000)
+    }
+}

@@ -1,0 +1,245 @@
+package import LLMgineCore
+import LLMgineRouting
+import Synchronization
+
+/// Where events of one topic go. Immutable, shared by every publish until a subscription comes or goes.
+final class Route: Sendable {
+    /// Subscriptions on this node that get every event, by handler priority.
+    let locals: [AnySubscriber]
+    /// Peers with such subscriptions; one entry a link, however many subscriptions match there.
+    let remotes: [any RemoteRoute]
+    /// Queue groups: each event goes to one member.
+    let groups: [RouteGroup]
+    /// Whether all targets are on this node and get every event.
+    let isPlain: Bool
+
+    init(locals: [AnySubscriber], remotes: [any RemoteRoute], groups: [RouteGroup]) {
+        self.locals = locals
+        self.remotes = remotes
+        self.groups = groups
+        self.isPlain = remotes.isEmpty && groups.isEmpty
+    }
+}
+
+/// The members of one queue group that match a topic.
+final class RouteGroup: Sendable {
+    let name: String
+    let locals: [AnySubscriber]
+    let remotes: [any RemoteRoute]
+    /// Where the next round starts.
+    let turn = Atomic<Int>(0)
+
+    init(name: String, locals: [AnySubscriber], remotes: [any RemoteRoute]) {
+        self.name = name
+        self.locals = locals
+        self.remotes = remotes
+    }
+}
+
+/// Who is subscribed to what, on this node and on the peers.
+///
+/// A publish looks its topic up in one of eight caches, each under its own short lock, so that publishers of different topics do not meet;
+/// only a topic that was not seen since the last change walks the trie.
+final class Router: Sendable {
+    enum Target: Hashable {
+        case local(AnySubscriber)
+        case remote(RemoteFlow)
+
+        static func == (one: Target, other: Target) -> Bool {
+            switch (one, other) {
+            case (.local(let one), .local(let other)): one === other
+            case (.remote(let one), .remote(let other)): one === other
+            case (.local, .remote), (.remote, .local): false
+            }
+        }
+
+        func hash(into hasher: inout Hasher) {
+            switch self {
+            case .local(let subscriber): hasher.combine(ObjectIdentifier(subscriber))
+            case .remote(let flow): hasher.combine(ObjectIdentifier(flow))
+            }
+        }
+    }
+
+
+    private struct Table {
+        var trie = TopicTrie<Target>()
+        var count = 0
+    }
+
+    private let table = Mutex(Table())
+    private let caches: [CacheStripe] = (0..<8).map { _ in CacheStripe() }
+
+    private final class CacheStripe: Sendable {
+        let cache = Mutex(RouteCache())
+    }
+
+    /// Where an event on the topic goes now.
+    func route(for topic: Topic) -> Route {
+        let stripe = caches[Int(truncatingIfNeeded: topic.fingerprint >> 60) & 7]
+        if let route = stripe.cache.withLock({ $0.lookup(topic) }) { return route }
+        // Both locks: a change of the table clears the caches while it holds the table, so nothing stale is stored.
+        return table.withLock { table in
+            let route = Router.makeRoute(table.trie.matches(topic))
+            stripe.cache.withLock { $0.store(route, for: topic) }
+            return route
+        }
+    }
+
+    func add(_ target: Target, filters: [TopicFilter]) {
+        table.withLock { table in
+            for filter in filters { table.trie.insert(target, for: filter) }
+            table.count += 1
+            clearCaches()
+        }
+    }
+
+    func remove(_ target: Target, filters: [TopicFilter]) {
+        table.withLock { table in
+            for filter in filters { table.trie.remove(target, for: filter) }
+            table.count -= 1
+            clearCaches()
+        }
+    }
+
+    private func clearCaches() {
+        for stripe in caches { stripe.cache.withLock { $0.removeAll() } }
+    }
+
+    private static func makeRoute(_ targets: [Target]) -> Route {
+        var seen: Set<Target> = []
+        var locals: [AnySubscriber] = []
+        var flows: [RemoteFlow] = []
+        var groups: [String: (locals: [AnySubscriber], flows: [RemoteFlow])] = [:]
+        for target in targets where seen.insert(target).inserted {
+            switch target {
+            case .local(let subscriber):
+                if let group = subscriber.options.group { groups[group, default: ([], [])].locals.append(subscriber) } else { locals.append(subscriber) }
+            case .remote(let flow):
+                if let group = flow.group { groups[group, default: ([], [])].flows.append(flow) } else { flows.append(flow) }
+            }
+        }
+        return Route(
+            locals: locals.sorted { ($0.options.handlerPriority, $0.id) < ($1.options.handlerPriority, $1.id) },
+            remotes: onePerLink(flows),
+            groups: groups.sorted { $0.key < $1.key }.map { name, members in
+                RouteGroup(name: name, locals: members.locals, remotes: members.flows.map { $0.link.route(flows: [$0.flow]) })
+            })
+    }
+
+    private static func onePerLink(_ flows: [RemoteFlow]) -> [any RemoteRoute] {
+        var links: [(link: any RemoteLink, flows: [UInt32])] = []
+        for flow in flows {
+            if let index = links.firstIndex(where: { $0.link === flow.link }) { links[index].flows.append(flow.flow) } else { links.append((flow.link, [flow.flow])) }
+        }
+        return links.map { $0.link.route(flows: $0.flows.sorted()) }
+    }
+}
+
+/// The routes of recently used topics of one stripe, found by the fingerprint that a topic carries.
+///
+/// Direct-mapped, 1024 topics: a topic replaces another one of its slot. `MatchCache` of the routing module does the same for any result,
+/// but is not specialised across modules, which costs more than the look-up itself.
+struct RouteCache {
+    private var entries: ContiguousArray<Entry> = []
+
+    private struct Entry {
+        var topic: Topic
+        var route: Route
+    }
+    private static let capacity = 1024
+    private var slots: ContiguousArray<Int32> = []
+
+    func lookup(_ topic: borrowing Topic) -> Route? {
+        guard !slots.isEmpty else { return nil }
+        let index = slots[RouteCache.slot(of: topic)]
+        guard index >= 0, entries[Int(index)].topic == topic else { return nil }
+        return entries[Int(index)].route
+    }
+
+    mutating func store(_ route: Route, for topic: borrowing Topic) {
+        if slots.isEmpty { slots = ContiguousArray(repeating: -1, count: RouteCache.capacity) }
+        let slot = RouteCache.slot(of: topic)
+        let entry = Entry(topic: copy topic, route: route)
+        if slots[slot] >= 0 {
+            entries[Int(slots[slot])] = entry
+        } else {
+            slots[slot] = Int32(entries.count)
+            entries.append(entry)
+        }
+    }
+
+    mutating func removeAll() {
+        entries.removeAll()
+        slots.removeAll()
+    }
+
+    private static func slot(of topic: borrowing Topic) -> Int {
+        Int(truncatingIfNeeded: topic.fingerprint ^ topic.fingerprint >> 32) & (capacity - 1)
+    }
+}
+
+/// A subscription on another node, as this node routes to it.
+package final class RemoteFlow: Sendable {
+    package let link: any RemoteLink
+    package let flow: UInt32
+    package let filters: [TopicFilter]
+    package let group: String?
+
+    package init(link: any RemoteLink, flow: UInt32, filters: [TopicFilter], group: String?) {
+        self.link = link
+        self.flow = flow
+        self.filters = filters
+        self.group = group
+    }
+}
+
+/// A link that can carry messages to a peer.
+package protocol RemoteLink: AnyObject, Sendable {
+    /// The node at the other end.
+    var peer: NodeID { get }
+    /// The way to these flows: one copy of a message serves them all.
+    func route(flows: [UInt32]) -> any RemoteRoute
+
+    /// Sends a request to a responder of the peer. - Throws: `limitExceeded`, `connectionClosed`.
+    func sendRequest(_ request: UInt64, flow: UInt32, deadline: Duration, replyWindow: UInt64, _ message: Message) throws(LLMgineError)
+    /// Nobody waits for the answer any more.
+    func cancelRequest(_ request: UInt64)
+    /// There is room for so many replies, counted from the first.
+    func grantReplies(_ request: UInt64, messages: UInt64)
+
+    /// Answers a request of the peer. - Throws: `limitExceeded`, `connectionClosed`.
+    func sendReply(_ request: UInt64, _ message: Message, isLast: Bool) throws(LLMgineError)
+    /// The answer is complete with what was sent.
+    func sendReplyEnd(_ request: UInt64)
+    /// There is no (further) answer.
+    func sendReplyError(_ request: UInt64, _ error: LLMgineError)
+}
+
+/// Something outside this process that takes messages: one link, for one set of flows there.
+package protocol RemoteRoute: AnyObject, Sendable {
+    /// The peer at the other end: what receipts name.
+    var peer: NodeID { get }
+    /// Puts a message in line. Never waits.
+    func offer(_ message: borrowing Message, sequence: UInt64) -> RemoteOffer
+    /// Waits until there may be room. False when woken for another reason.
+    func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool
+    /// Ends a wait early.
+    func giveUp(_ waiter: UInt64)
+    /// Publishers no longer wait for the flows that are full now. - Returns: their names.
+    func demote() -> [String]
+    /// How long a publisher may be held back here.
+    var blockDeadline: Duration { get }
+    /// Messages that could be sent right now.
+    var credit: Int { get }
+}
+
+/// What became of a message that was offered to a link.
+package enum RemoteOffer: Sendable, Equatable {
+    /// In line; older ones may have gone for it, and single flows may have refused it.
+    case accepted(evicted: Int, rejected: Int)
+    /// A flow that asks publishers to wait has no room. Nothing was taken.
+    case full
+    /// The link is gone.
+    case closed
+}

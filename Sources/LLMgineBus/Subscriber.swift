@@ -1,0 +1,84 @@
+package import LLMgineCore
+import Synchronization
+
+/// What the router knows of a subscription on this node, whatever its type.
+package class AnySubscriber: @unchecked Sendable {
+    // Unchecked because Swift cannot check a class that is not final: every stored property here and in the one subclass is
+    // immutable and itself Sendable.
+    package let id: UInt32
+    package let filters: [TopicFilter]
+    package let options: SubscriptionOptions
+    package let name: String
+    /// The Swift type that the handler takes: `Message` for raw handlers.
+    let valueType: ObjectIdentifier
+    /// The wire name of the type, nil for raw handlers.
+    let eventType: String?
+    let statistics = SubscriptionStatistics()
+    let mailbox: Mailbox
+
+    init(id: UInt32, filters: [TopicFilter], options: SubscriptionOptions, layout: ValueLayout, eventType: String?) {
+        self.id = id
+        self.filters = filters
+        self.options = options
+        self.name = options.name ?? filters.map(\.text).joined(separator: ",")
+        self.valueType = layout.type
+        self.eventType = eventType
+        self.mailbox = Mailbox(capacity: options.capacity, whenFull: options.whenFull, layout: layout)
+    }
+
+    /// Whether an event of this wire type can mean anything to the handler. Bytes without a type are tried.
+    final func takes(eventType other: String?) -> Bool {
+        guard let eventType, let other else { return true }
+        return eventType == other
+    }
+
+    final func sees(_ session: SessionID) -> Bool { options.session == .bus || options.session == session }
+
+    /// Takes messages that came over a link. False when the subscription has ended.
+    package final func deliver(_ delivery: InboundDelivery) -> Bool { mailbox.deliver(delivery) }
+    /// Notes that the publisher's node dropped messages for this subscription.
+    package final func noteGap(_ count: Int, priority: Priority) { mailbox.noteGap(count, priority: priority) }
+}
+
+/// What became of an offer, whatever the type of the mailbox.
+enum SubscriberOffer {
+    case accepted(evicted: Int)
+    case full
+    case rejected
+    case closed
+}
+
+/// A subscription with its queue and its handler.
+final class Subscriber<Value: Sendable>: AnySubscriber, @unchecked Sendable {
+    typealias Handler = @Sendable (Value, EventContext) async throws -> Void
+
+    let handler: Handler
+    /// Makes the handler's value from a message that is not one yet.
+    let decode: @Sendable (Message) throws -> Value
+    let origin: BusIdentity
+
+    init(
+        id: UInt32, filters: [TopicFilter], options: SubscriptionOptions, eventType: String?, origin: BusIdentity,
+        decode: @escaping @Sendable (Message) throws -> Value, handler: @escaping Handler
+    ) {
+        self.handler = handler
+        self.decode = decode
+        self.origin = origin
+        super.init(id: id, filters: filters, options: options, layout: ValueLayout(of: Value.self), eventType: eventType)
+    }
+}
+
+/// Which node, in which life, an event of this bus comes from.
+struct BusIdentity: Sendable {
+    let node: NodeID
+    let incarnation: Incarnation
+}
+
+/// What a subscription has done so far. Written by its consumer, read by whoever asks.
+final class SubscriptionStatistics: Sendable {
+    let processed = Atomic<UInt64>(0)
+    let failed = Atomic<UInt64>(0)
+    let expired = Atomic<UInt64>(0)
+    let missed = Atomic<UInt64>(0)
+    let deadLettered = Atomic<UInt64>(0)
+}

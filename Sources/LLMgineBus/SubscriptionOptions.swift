@@ -1,0 +1,56 @@
+public import LLMgineCore
+
+/// How a subscription wants to be served.
+public struct SubscriptionOptions: Sendable {
+    /// What the subscription is called in receipts, dead letters, metrics and logs. Default: its filter.
+    public var name: String?
+    /// Members of one group share the events: each goes to one member only, one that has room. Default: none, every event.
+    public var group: String?
+    /// Events that may wait, over all priority classes. Default 10,000.
+    public var capacity: Int
+    /// What happens when they do. Default: the publisher waits up to 5 s.
+    public var whenFull: WhenFull
+    /// Handlers that may run at once. Default 1, which keeps the order; above 1 the order of completion is not kept.
+    public var concurrency: Int
+    /// Only events of this session; the default sees all sessions.
+    public var session: SessionID
+    /// Where the handler stands among the handlers of one event on this node. Default 50.
+    public var handlerPriority: HandlerPriority
+    /// Whether other nodes may send here. Default true.
+    public var isRemote: Bool
+
+    /// Options with the documented defaults.
+    public init(
+        name: String? = nil, group: String? = nil, capacity: Int = 10_000, whenFull: WhenFull = .block, concurrency: Int = 1,
+        session: SessionID = .bus, handlerPriority: HandlerPriority = .normal, isRemote: Bool = true
+    ) {
+        self.name = name
+        self.group = group
+        self.capacity = capacity
+        self.whenFull = whenFull
+        self.concurrency = concurrency
+        self.session = session
+        self.handlerPriority = handlerPriority
+        self.isRemote = isRemote
+    }
+}
+
+/// The order in which the subscriptions of one node are offered an event; lower is earlier.
+public struct HandlerPriority: RawRepresentable, Sendable, Hashable, Comparable {
+    /// The number; lower is earlier.
+    public let rawValue: Int
+    /// Wraps a number.
+    public init(rawValue: Int) { self.rawValue = rawValue }
+    /// 0
+    public static let highest = HandlerPriority(rawValue: 0)
+    /// 10
+    public static let high = HandlerPriority(rawValue: 10)
+    /// 50, the default
+    public static let normal = HandlerPriority(rawValue: 50)
+    /// 90
+    public static let low = HandlerPriority(rawValue: 90)
+    /// 100
+    public static let lowest = HandlerPriority(rawValue: 100)
+    /// Orders by number.
+    public static func < (one: HandlerPriority, other: HandlerPriority) -> Bool { one.rawValue < other.rawValue }
+}

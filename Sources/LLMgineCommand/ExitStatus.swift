@@ -1,0 +1,22 @@
+import LLMgineCore
+
+/// What the exit code says, in the numbers of `sysexits.h`.
+enum ExitStatus: Int32 {
+    case failed = 1
+    case wrongUsage = 64
+    case unavailable = 69
+    case tryAgain = 75
+    case wrongConfiguration = 78
+
+    init(_ code: LLMgineError.Code) {
+        switch code {
+        case .invalidArgument: self = .wrongUsage
+        case .invalidConfiguration, .tlsFailure, .identityRefused, .duplicateIdentity, .versionMismatch: self = .wrongConfiguration
+        case .connectionClosed, .noResponders, .noWorkerAvailable, .peerLost, .workerLost: self = .unavailable
+        case .deadlineExceeded, .noCapacity, .rejected, .circuitOpen: self = .tryAgain
+        case .badPayload, .duplicateHandler, .noHandler, .stopped, .handlerFailed, .cancelled, .remoteError, .malformedFrame, .limitExceeded,
+            .creditOverdrawn, .unexpectedFrame:
+            self = .failed
+        }
+    }
+}

@@ -1,0 +1,31 @@
+import ArgumentParser
+import LLMgine
+
+/// The command line: parses, runs, and turns what went wrong into a line on standard error and an exit code.
+@main
+struct Llmgine: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "llmgine",
+        abstract: "A distributed event bus for LLM applications.",
+        discussion: """
+            Exit codes: 0 done, 1 failed, 64 wrong usage, 69 no node or worker could be reached, 75 a deadline passed, 78 wrong configuration or \
+            certificates.
+            """,
+        subcommands: [NodeCommand.self, CertificatesCommand.self, VersionCommand.self])
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var waiting = command as? any AsyncParsableCommand {
+                try await waiting.run()
+            } else {
+                try command.run()
+            }
+        } catch let error as LLMgineError {
+            Terminal.complain(error.detail)
+            exit(withError: ExitCode(ExitStatus(error.code).rawValue))
+        } catch {
+            exit(withError: error)
+        }
+    }
+}

@@ -1,0 +1,37 @@
+public import struct LLMgineCore.LLMgineError
+public import struct LLMgineCore.Message
+public import struct LLMgineCore.MessageID
+
+/// An event that a subscription could not handle, kept so that somebody can look at it and try it again.
+public struct DeadLetter: Sendable, Identifiable {
+    /// Its number in the store, growing by one with each dead letter of this process.
+    public let id: UInt64
+    /// The identity of the event.
+    public let message: MessageID
+    /// The event itself, encoded.
+    public let content: Message
+    /// The name of the subscription that failed.
+    public let subscription: String
+    /// Why the last attempt failed.
+    public let error: LLMgineError
+    /// How often it was tried.
+    public let attempts: Int
+    /// When it was first tried, since 1970.
+    public let firstAttempt: Duration
+    /// When it was last tried, since 1970.
+    public let lastAttempt: Duration
+
+    package init(
+        id: UInt64, message: MessageID, content: Message, subscription: String, error: LLMgineError, attempts: Int, firstAttempt: Duration,
+        lastAttempt: Duration
+    ) {
+        self.id = id
+        self.message = message
+        self.content = content
+        self.subscription = subscription
+        self.error = error
+        self.attempts = attempts
+        self.firstAttempt = firstAttempt
+        self.lastAttempt = lastAttempt
+    }
+}

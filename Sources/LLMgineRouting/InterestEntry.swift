@@ -1,0 +1,73 @@
+package import struct LLMgineCore.TopicFilter
+package import enum LLMgineCore.WhenFull
+
+/// One subscription as its node tells it to the others.
+package struct InterestEntry: Sendable, Hashable {
+    package enum Kind: UInt8, Sendable, Hashable {
+        /// Wants a copy of what is published.
+        case events = 0
+        /// Takes requests, one per credit.
+        case responder = 1
+    }
+
+    /// Chosen by the subscriber's node, unique in its life.
+    package var flow: UInt32
+    package var kind: Kind
+    /// What it wants: a message is wanted once, however many of the filters match.
+    package var filters: [TopicFilter]
+    /// The queue group, of which one member gets each message.
+    package var group: String?
+    package var whenFull: WhenFull
+    /// Messages that a publisher may have under way to it.
+    package var windowMessages: UInt64
+    /// Bytes that a publisher may have under way to it.
+    package var windowBytes: UInt64
+
+    package init(
+        flow: UInt32, kind: Kind, filters: [TopicFilter], group: String? = nil, whenFull: WhenFull = .block,
+        windowMessages: UInt64 = 0, windowBytes: UInt64 = 0
+    ) {
+        self.flow = flow
+        self.kind = kind
+        self.filters = filters
+        self.group = group
+        self.whenFull = whenFull
+        self.windowMessages = windowMessages
+        self.windowBytes = windowBytes
+    }
+
+    /// A hash of the content that two processes agree on. The deadline of `.block` counts in milliseconds, which is what travels.
+    package var stableHash: UInt64 {
+        var hash = StableHash()
+        hash.combine(UInt64(flow))
+        hash.combine(kind.rawValue)
+        hash.combine(UInt64(filters.count))
+        for filter in filters { hash.combine(filter.text) }
+        hash.combine(group == nil ? 0 as UInt8 : 1)
+        hash.combine(group ?? "")
+        switch whenFull {
+        case .block(let deadline):
+            hash.combine(0 as UInt8)
+            hash.combine(deadline.wholeMilliseconds)
+        case .dropOldest: hash.combine(1 as UInt8)
+        case .rejectNew: hash.combine(2 as UInt8)
+        }
+        hash.combine(windowMessages)
+        hash.combine(windowBytes)
+        return hash.value
+    }
+
+    /// About how many bytes the entry takes in a frame, for cutting updates to size.
+    var approximateBytes: Int { filters.reduce(48 + (group?.utf8.count ?? 0)) { $0 + $1.text.utf8.count + 2 } }
+}
+
+extension Duration {
+    /// Milliseconds, cut off at zero below and at the largest number above.
+    var wholeMilliseconds: UInt64 {
+        let (seconds, attoseconds) = components
+        guard seconds >= 0, attoseconds >= 0 else { return 0 }
+        let (product, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1000)
+        let (sum, carry) = product.addingReportingOverflow(UInt64(attoseconds) / 1_000_000_000_000_000)
+        return overflow || carry ? .max : sum
+    }
+}

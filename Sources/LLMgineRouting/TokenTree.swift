@@ -1,0 +1,201 @@
+package import struct LLMgineCore.Topic
+package import struct LLMgineCore.TopicFilter
+
+/// The levels of a ``TopicTrie``: nodes joined by token, each with at most one `*` branch and two lists of leaves.
+///
+/// Tokens are known by their 64-bit FNV-1a only. Two tokens of one node that share a hash share a branch; the trie compares texts once per
+/// leaf, so a collision costs a comparison and never a wrong delivery.
+package struct TokenTree: Sendable {
+    private struct Node: Sendable {
+        /// The branch for `*`, 0 for none. Links the free list in a node that is not in use.
+        var star: UInt32 = 0
+        /// Leaves of filters that end here.
+        var exact: UInt32 = 0
+        /// Leaves of filters that go on with `>`.
+        var tail: UInt32 = 0
+        /// Literal branches.
+        var children: UInt32 = 0
+
+        var isEmpty: Bool { star | exact | tail | children == 0 }
+    }
+
+    /// Where the leaves of a filter hang.
+    package struct Place: Sendable {
+        let node: UInt32
+        let isTail: Bool
+    }
+
+    private enum Step {
+        case literal(UInt64)
+        case star
+        case tail
+    }
+
+    private var nodes = PagedArray<Node>()
+    private var edges = EdgeTable()
+    private var free: UInt32 = 0
+
+    package init() { nodes.append(Node()) }
+
+    var nodeCount: Int { nodes.count }
+
+    /// The first leaf at a place, 0 for none.
+    package subscript(place: Place) -> UInt32 {
+        get { place.isTail ? nodes[place.node].tail : nodes[place.node].exact }
+        set { if place.isTail { nodes[place.node].tail = newValue } else { nodes[place.node].exact = newValue } }
+    }
+
+    /// The place of a filter, if the way to it exists.
+    package func find(_ filter: TopicFilter) -> Place? {
+        var node: UInt32 = 0
+        var found: Place?
+        TokenTree.steps(filter) { step, isLast in
+            switch step {
+            case .tail:
+                found = Place(node: node, isTail: true)
+                return false
+            case .star: node = nodes[node].star
+            case .literal(let token): node = edges.child(of: node, token: token)
+            }
+            if node != 0, isLast { found = Place(node: node, isTail: false) }
+            return node != 0
+        }
+        return found
+    }
+
+    /// The place of a filter, with the way to it made.
+    package mutating func make(_ filter: TopicFilter) -> Place {
+        var node: UInt32 = 0
+        var isTail = false
+        TokenTree.steps(filter) { step, _ in
+            switch step {
+            case .tail: isTail = true
+            case .star:
+                if nodes[node].star == 0 {
+                    let fresh = allocate()
+                    nodes[node].star = fresh
+                }
+                node = nodes[node].star
+            case .literal(let token):
+                var child = edges.child(of: node, token: token)
+                if child == 0 {
+                    child = allocate()
+                    edges.insert(child, of: node, token: token)
+                    nodes[node].children += 1
+                }
+                node = child
+            }
+            return true
+        }
+        return Place(node: node, isTail: isTail)
+    }
+
+    /// Takes away the nodes on the way to a filter that lead nowhere any more.
+    package mutating func prune(_ filter: TopicFilter) {
+        var way: [(parent: UInt32, step: Step, node: UInt32)] = []
+        var node: UInt32 = 0
+        TokenTree.steps(filter) { step, _ in
+            let parent = node
+            switch step {
+            case .tail: return false
+            case .star: node = nodes[parent].star
+            case .literal(let token): node = edges.child(of: parent, token: token)
+            }
+            guard node != 0 else { return false }
+            way.append((parent, step, node))
+            return true
+        }
+        for (parent, step, node) in way.reversed() {
+            guard nodes[node].isEmpty else { return }
+            switch step {
+            case .tail: break
+            case .star: nodes[parent].star = 0
+            case .literal(let token):
+                edges.remove(of: parent, token: token)
+                nodes[parent].children -= 1
+            }
+            nodes[node].star = free
+            free = node
+        }
+    }
+
+    /// Gives the first leaf of every place whose hashes agree with the topic.
+    package func visit(_ topic: Topic, _ body: (UInt32) -> Void) {
+        let tokens = Tokens(topic)
+        descend(from: 0, at: 0, tokens, body)
+    }
+
+    private func descend(from start: UInt32, at level: Int, _ tokens: borrowing Tokens, _ body: (UInt32) -> Void) {
+        var node = start
+        var level = level
+        while true {
+            let here = nodes[node]
+            guard level < tokens.count else {
+                if here.exact != 0 { body(here.exact) }
+                return
+            }
+            if here.tail != 0 { body(here.tail) }
+            if here.star != 0 { descend(from: here.star, at: level + 1, tokens, body) }
+            guard here.children != 0 else { return }
+            node = edges.child(of: node, token: tokens.hashes[level])
+            guard node != 0 else { return }
+            level += 1
+        }
+    }
+
+    private mutating func allocate() -> UInt32 {
+        guard free != 0 else {
+            nodes.append(Node())
+            return UInt32(nodes.count - 1)
+        }
+        let node = free
+        free = nodes[node].star
+        nodes[node] = Node()
+        return node
+    }
+
+    /// Walks the tokens of a filter until the body returns false.
+    private static func steps(_ filter: TopicFilter, _ body: (_ step: Step, _ isLast: Bool) -> Bool) {
+        let bytes = filter.text.utf8.span
+        var hash = StableHash()
+        var start = 0
+        for index in 0...bytes.count {
+            let isLast = index == bytes.count
+            guard isLast || bytes[index] == UInt8(ascii: ".") else {
+                hash.combine(bytes[index])
+                continue
+            }
+            let step: Step =
+                switch index - start == 1 ? bytes[start] : 0 {
+                case UInt8(ascii: "*"): .star
+                case UInt8(ascii: ">"): .tail
+                default: .literal(hash.value)
+                }
+            guard body(step, isLast) else { return }
+            hash = StableHash()
+            start = index + 1
+        }
+    }
+
+    /// The hashes of the tokens of a topic, computed once per look-up and without a `String` per token.
+    private struct Tokens: ~Copyable {
+        var hashes = InlineArray<32, UInt64>(repeating: 0)  // as many as a topic may have tokens
+        var count = 0
+
+        init(_ topic: Topic) {
+            let bytes = topic.text.utf8.span
+            var hash = StableHash()
+            for index in bytes.indices {
+                if bytes[index] == UInt8(ascii: ".") {
+                    hashes[count] = hash.value
+                    count += 1
+                    hash = StableHash()
+                } else {
+                    hash.combine(bytes[index])
+                }
+            }
+            hashes[count] = hash.value
+            count += 1
+        }
+    }
+}

@@ -1,0 +1,126 @@
+package import struct LLMgineCore.Topic
+package import struct LLMgineCore.TopicFilter
+
+/// Finds the values whose filters match a topic, out of up to millions.
+///
+/// A value type: a reader keeps a copy and matches without a lock while the writer goes on. A change copies only the pages it touches and
+/// only when a reader shares them. The look-up is linear in the tokens of the topic and in what matches, plus one descent per `*` branch on the way.
+package struct TopicTrie<Value: Hashable & Sendable>: Sendable {
+    /// The values of one filter. Filters that hang at one place because their hashes collide are chained.
+    @usableFromInline struct Leaf: Sendable {
+        @usableFromInline var filter: TopicFilter
+        @usableFromInline var values: [Value]
+        /// The next leaf of the chain, or of the free list; 0 ends both.
+        @usableFromInline var next: UInt32
+
+        @usableFromInline init(filter: TopicFilter, values: [Value], next: UInt32) {
+            self.filter = filter
+            self.values = values
+            self.next = next
+        }
+    }
+
+    @usableFromInline var tree = TokenTree()
+    /// Leaf `n` lies at index `n - 1`.
+    @usableFromInline var leaves = PagedArray<Leaf>()
+    private var free: UInt32 = 0
+    /// How many values there are, counted once per filter.
+    package private(set) var count = 0
+
+    package init() {}
+
+    package var isEmpty: Bool { count == 0 }
+    /// Leaves and nodes ever made: those in use and those waiting for use. For tests of what churn costs.
+    package var leafCount: Int { leaves.count }
+    package var nodeCount: Int { tree.nodeCount }
+
+    /// Adds a value under a filter. A value that is there already is added again: who may do that keeps its own set.
+    package mutating func insert(_ value: Value, for filter: TopicFilter) {
+        count += 1
+        let place = tree.make(filter)
+        let head = tree[place]
+        if let leaf = leaf(of: filter, from: head) {
+            leaves[leaf - 1].values.append(value)
+        } else {
+            tree[place] = allocate(Leaf(filter: filter, values: [value], next: head))
+        }
+    }
+
+    /// Removes the values under exactly this filter that the predicate names. - Returns: how many went.
+    @discardableResult package mutating func remove(where predicate: (Value) -> Bool, for filter: TopicFilter) -> Int {
+        guard let place = tree.find(filter), let leaf = leaf(of: filter, from: tree[place]) else { return 0 }
+        let before = leaves[leaf - 1].values.count
+        leaves[leaf - 1].values.removeAll(where: predicate)
+        let removed = before - leaves[leaf - 1].values.count
+        count -= removed
+        if leaves[leaf - 1].values.isEmpty { unlink(leaf, at: place, of: filter) }
+        return removed
+    }
+
+    /// Removes a value from under exactly this filter. - Returns: whether it was there.
+    @discardableResult package mutating func remove(_ value: Value, for filter: TopicFilter) -> Bool {
+        remove(where: { $0 == value }, for: filter) > 0
+    }
+
+    /// Calls the body for every value under every filter that matches: once per filter, so a value under two of them comes twice.
+    @inlinable package func forEachMatch(_ topic: Topic, _ body: (Value) -> Void) {
+        tree.visit(topic) { head in
+            var leaf = head
+            while leaf != 0 {
+                // Hashes led here; the texts decide.
+                if leaves[leaf - 1].filter.matches(topic) {
+                    for value in leaves[leaf - 1].values { body(value) }
+                }
+                leaf = leaves[leaf - 1].next
+            }
+        }
+    }
+
+    /// The values whose filters match, each once.
+    @inlinable package func matches(_ topic: Topic) -> [Value] {
+        var found: [Value] = []
+        forEachMatch(topic) { found.append($0) }
+        guard found.count > 1 else { return found }
+        if found.count <= 8 {
+            var distinct: [Value] = []
+            for value in found where !distinct.contains(value) { distinct.append(value) }
+            return distinct
+        }
+        var seen = Set<Value>(minimumCapacity: found.count)
+        return found.filter { seen.insert($0).inserted }
+    }
+
+    private func leaf(of filter: TopicFilter, from head: UInt32) -> UInt32? {
+        var leaf = head
+        while leaf != 0 {
+            if leaves[leaf - 1].filter.text.utf8.elementsEqual(filter.text.utf8) { return leaf }
+            leaf = leaves[leaf - 1].next
+        }
+        return nil
+    }
+
+    private mutating func allocate(_ leaf: Leaf) -> UInt32 {
+        guard free != 0 else {
+            leaves.append(leaf)
+            return UInt32(leaves.count)
+        }
+        let index = free
+        free = leaves[index - 1].next
+        leaves[index - 1] = leaf
+        return index
+    }
+
+    private mutating func unlink(_ leaf: UInt32, at place: TokenTree.Place, of filter: TopicFilter) {
+        let next = leaves[leaf - 1].next
+        if tree[place] == leaf {
+            tree[place] = next
+            if next == 0 { tree.prune(filter) }
+        } else {
+            var previous = tree[place]
+            while leaves[previous - 1].next != leaf { previous = leaves[previous - 1].next }
+            leaves[previous - 1].next = next
+        }
+        leaves[leaf - 1].next = free
+        free = leaf
+    }
+}

@@ -1,0 +1,37 @@
+import struct FoundationEssentials.Date
+import LLMgineCore
+import SwiftASN1
+import X509
+
+extension Certificate {
+    /// Whether the dates speak against the certificate, as a failure that still wants to know whose certificate it is.
+    func fault(at now: Date) -> ((TLSFailure.Side) -> TLSFailure)? {
+        if now > notValidAfter { return TLSFailure.expired }
+        if now < notValidBefore { return TLSFailure.notYetValid }
+        return nil
+    }
+
+    /// - Throws: `tlsFailure` with the path and the date, if the dates speak against the certificate.
+    func check(at now: Date, path: String) throws(LLMgineError) {
+        if now > notValidAfter { throw LLMgineError(.tlsFailure, "\(path): expired on \(notValidAfter.formatted(.iso8601))") }
+        if now < notValidBefore {
+            throw LLMgineError(.tlsFailure, "\(path): is valid only from \(notValidBefore.formatted(.iso8601)) on: is the clock right?")
+        }
+    }
+
+    /// Whether a chain of signatures leads from this certificate to one of the authorities. What BoringSSL will ask at every handshake, asked
+    /// once at the start, where the answer can name the files.
+    func isIssued(by authorities: [Certificate], through intermediates: some Collection<Certificate>) -> Bool {
+        var current = self
+        for _ in 0...intermediates.count {
+            if authorities.contains(where: { current.isSigned(by: $0) }) { return true }
+            guard let next = intermediates.first(where: { current.isSigned(by: $0) }) else { return false }
+            current = next
+        }
+        return false
+    }
+
+    func isSigned(by issuer: Certificate) -> Bool {
+        self.issuer == issuer.subject && issuer.publicKey.isValidSignature(signature, for: self)
+    }
+}

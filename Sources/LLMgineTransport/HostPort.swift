@@ -1,0 +1,38 @@
+package import LLMgineCore
+import NIOCore
+
+/// A host and a port, as in `10.0.0.1:7400`, `[::1]:7400` or `node-a.internal:7400`.
+package struct HostPort: Sendable, Hashable, CustomStringConvertible {
+    /// A name or an address, without brackets.
+    package let host: String
+    /// 0 lets the system choose, for listening only.
+    package let port: Int
+
+    package init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    /// Reads `host:port`. - Throws: `invalidArgument`, saying what was expected.
+    package init(_ text: String) throws(LLMgineError) {
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]), (0...65_535).contains(port) else {
+            throw LLMgineError(.invalidArgument, "\"\(text.printable)\" is not an address: expected host:port, as in 10.0.0.1:7400")
+        }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            throw LLMgineError(.invalidArgument, "\"\(text.printable)\" is not an address: an IPv6 host goes in brackets, as in [::1]:7400")
+        }
+        guard !host.isEmpty, host.utf8.count <= 255 else {
+            throw LLMgineError(.invalidArgument, "\"\(text.printable)\" is not an address: the host is missing or too long")
+        }
+        self.init(host: String(host), port: port)
+    }
+
+    package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+    static func describe(_ address: SocketAddress) -> String {
+        HostPort(host: address.ipAddress ?? address.pathname ?? "?", port: address.port ?? 0).description
+    }
+}

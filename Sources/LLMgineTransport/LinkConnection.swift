@@ -1,0 +1,212 @@
+package import LLMgineCore
+import LLMgineFlow
+package import LLMgineLink
+package import LLMgineWire
+package import NIOCore
+import Synchronization
+
+/// What a link tells its node. All calls come on the link's event loop, in the order of what happened.
+package protocol LinkDelegate: AnyObject, Sendable {
+    /// The peer is who it says it is, and speaks our protocol.
+    func linkEstablished(_ link: LinkConnection, session: LinkSession)
+    /// Messages came for some flows. - Throws: what the peer did wrong; the link closes with it.
+    func linkReceived(_ link: LinkConnection, _ data: ReceivedData) throws(LLMgineError)
+    /// One message of a request or reply came. - Throws: what the peer did wrong.
+    func linkReceived(_ link: LinkConnection, _ frame: Frame, message: Message) throws(LLMgineError)
+    /// Any other frame came. - Throws: what the peer did wrong.
+    func linkReceived(_ link: LinkConnection, _ frame: Frame) throws(LLMgineError)
+    /// The peer told the version and hash of its interest.
+    func linkPeerInterest(_ link: LinkConnection, version: UInt64, hash: UInt64)
+    /// The peer wants no new work.
+    func linkPeerLeaving(_ link: LinkConnection, deadline: Duration)
+    /// What our own PINGs say.
+    func linkInterest(_ link: LinkConnection) -> (version: UInt64, hash: UInt64)
+    /// The link is over, or never came up. Comes exactly once, last.
+    func linkClosed(_ link: LinkConnection, _ closure: LinkClosure, wasEstablished: Bool)
+}
+
+/// Messages as they came, verified, with their topics looked up.
+package struct ReceivedData: Sendable {
+    package let priority: Priority
+    package let flows: [UInt32]
+    package let index: MessageIndex
+    package let names: Names
+
+    /// What the interned numbers of the messages stand for.
+    package enum Names: Sendable {
+        /// All messages have the same, the usual case.
+        case same(Topic, eventType: String?)
+        /// One pair for each message.
+        case each([(topic: Topic, eventType: String?)])
+    }
+}
+
+/// One connection to a peer: what other threads may do with it.
+///
+/// Publishers append to the outbox under its lock and ask for a flush; the event loop takes out what the credit allows. One flush a turn of
+/// the loop, however many messages came in between.
+package final class LinkConnection: Sendable {
+    /// Unique in this process.
+    package let id: UInt64
+    package let role: LinkRole
+    /// The address that was dialled, or where the peer connects from.
+    package let address: String
+    package let eventLoop: any EventLoop
+    private let state: Mutex<State>
+    private let isFlushScheduled = Atomic<Bool>(false)
+    private let handler: NIOLoopBoundBox<LinkHandler?>
+
+    private struct State {
+        var outbox: Outbox
+        var isClosed = false
+        var waiters: [Waiter] = []
+        var nextWaiter: UInt64 = 0
+        var roundTrip: Duration?
+    }
+
+    private struct Waiter {
+        let id: UInt64
+        let continuation: CheckedContinuation<Bool, Never>
+    }
+
+    private static let numbers = Atomic<UInt64>(0)
+
+    init(role: LinkRole, address: String, eventLoop: any EventLoop, limits: WireLimits) {
+        self.id = LinkConnection.numbers.add(1, ordering: .relaxed).newValue
+        self.role = role
+        self.address = address
+        self.eventLoop = eventLoop
+        self.state = Mutex(State(outbox: Outbox(wire: limits)))
+        self.handler = .makeBoxSendingValue(nil, eventLoop: eventLoop)
+    }
+
+    // MARK: Sending
+
+    /// Puts a control frame ahead of all data.
+    package func send(_ frame: Frame) {
+        state.withLock { state in
+            if !state.isClosed { state.outbox.send(frame) }
+        }
+        scheduleFlush()
+    }
+
+    /// Puts one message in line for the flows. Nil when the link is closed.
+    package func append(_ message: borrowing Message, sequence: UInt64, to flows: [UInt32]) throws(LLMgineError) -> Outbox.Appended? {
+        let result = state.withLock { state -> Result<Outbox.Appended?, LLMgineError> in
+            guard !state.isClosed else { return .success(nil) }
+            do throws(LLMgineError) {
+                return .success(try state.outbox.append(message, sequence: sequence, to: flows))
+            } catch {
+                return .failure(error)
+            }
+        }
+        scheduleFlush()
+        return try result.get()
+    }
+
+    /// Encodes a message for a request or reply, whose numbers are announced before anything sent from now on.
+    package func send(encoding message: borrowing Message, _ frame: (ByteBuffer) -> Frame) throws(LLMgineError) {
+        let result = state.withLock { state -> Result<Void, LLMgineError> in
+            guard !state.isClosed else { return .failure(LLMgineError(.connectionClosed, "the link to the peer is closed")) }
+            do throws(LLMgineError) {
+                state.outbox.send(frame(try state.outbox.encode(message)))
+                return .success(())
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+        scheduleFlush()
+    }
+
+    /// Changes the outbox under its lock, then flushes.
+    package func update<Result: Sendable>(_ change: @Sendable (inout Outbox) -> Result) -> Result {
+        let result = state.withLock { change(&$0.outbox) }
+        scheduleFlush()
+        return result
+    }
+
+    /// Looks at the outbox under its lock.
+    package func read<Result: Sendable>(_ look: @Sendable (borrowing Outbox) -> Result) -> Result {
+        state.withLock { look($0.outbox) }
+    }
+
+    /// The time of the last ping, if one has come back.
+    package var roundTrip: Duration? { state.withLock { $0.roundTrip } }
+    func measured(_ roundTrip: Duration?) { state.withLock { $0.roundTrip = roundTrip } }
+
+    // MARK: Waiting for room
+
+    /// Waits until queues have drained. False when woken for another reason, or when the link is closed.
+    package func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool {
+        await withCheckedContinuation { continuation in
+            let id: UInt64? = state.withLock { state in
+                guard !state.isClosed else { return nil }
+                state.nextWaiter += 1
+                state.waiters.append(Waiter(id: state.nextWaiter, continuation: continuation))
+                return state.nextWaiter
+            }
+            guard let id else { return continuation.resume(returning: false) }
+            onRegistered(id)
+            scheduleFlush()  // room may have been made between the refusal and the registration
+        }
+    }
+
+    /// Ends one wait early.
+    package func giveUp(_ id: UInt64) {
+        let waiter: Waiter? = state.withLock { state in
+            guard let index = state.waiters.firstIndex(where: { $0.id == id }) else { return nil }
+            return state.waiters.remove(at: index)
+        }
+        waiter?.continuation.resume(returning: false)
+    }
+
+    // MARK: Flushing and closing
+
+    /// Has the event loop write what can be written, once, however often it is asked before it does.
+    package func scheduleFlush() {
+        guard !isFlushScheduled.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        eventLoop.execute {
+            self.isFlushScheduled.store(false, ordering: .sequentiallyConsistent)
+            self.handler.value?.flush()
+        }
+    }
+
+    /// Takes out what may be written now; wakes publishers that wait if there is room again.
+    func drain(maximum: Int) -> Outbox.Drained {
+        let (drained, waiters) = state.withLock { state -> (Outbox.Drained, [Waiter]) in
+            let drained = state.outbox.drain(maximum: maximum)
+            guard drained.madeRoom, !state.waiters.isEmpty else { return (drained, []) }
+            let waiters = state.waiters
+            state.waiters = []
+            return (drained, waiters)
+        }
+        for waiter in waiters { waiter.continuation.resume(returning: true) }
+        return drained
+    }
+
+    /// Says goodbye with the reason and closes, from any thread.
+    package func close(_ reason: CloseReason, detail: String = "") {
+        eventLoop.execute { self.handler.value?.requestClose(reason, detail: detail) }
+    }
+
+    /// Tells the peer that this node leaves, and closes after the deadline at the latest.
+    package func leave(deadline: Duration) {
+        eventLoop.execute { self.handler.value?.requestLeave(deadline: deadline) }
+    }
+
+    /// On the event loop.
+    func attach(_ handler: LinkHandler?) { self.handler.value = handler }
+
+    /// No more is taken in; who waits is woken. - Returns: what was lost with the link, by flow.
+    func ended() -> [(flow: UInt32, messages: Int)] {
+        let (lost, waiters) = state.withLock { state in
+            state.isClosed = true
+            let waiters = state.waiters
+            state.waiters = []
+            return (state.outbox.queued, waiters)
+        }
+        for waiter in waiters { waiter.continuation.resume(returning: false) }
+        return lost
+    }
+}

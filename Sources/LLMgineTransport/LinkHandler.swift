@@ -1,0 +1,231 @@
+package import LLMgineCore
+import LLMgineLink
+package import LLMgineWire
+import NIOCore
+
+/// Drives one link: bytes in, frames to the machine, what the machine decides out again.
+///
+/// Sits behind TLS and the gate; until the gate has admitted a peer it does nothing but wait.
+final class LinkHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// How much is handed to TLS before looking at the channel's writability again: late enough to fill records, early enough for control
+    /// to overtake data.
+    private static let flushQuantum = 256 << 10
+    /// Control that the peer does not read; past it the link is closed.
+    private static let maximumControlBytes = 8 << 20
+
+    private let connection: LinkConnection
+    private let delegate: any LinkDelegate
+    private let hello: HelloFrame
+    private let settings: LinkSettings
+    private var machine: LinkMachine?
+    private var decoder = FrameDecoder()
+    private var texts = InternedTexts()
+    private var actions: [LinkAction] = []
+    private var context: ChannelHandlerContext?
+    private var tick: RepeatedTask?
+    private var maximumPayload = WireLimits.defaultPayload
+    private var isEstablished = false
+    private var isOver = false
+    private var failure: (any Error)?
+
+    init(connection: LinkConnection, delegate: any LinkDelegate, hello: HelloFrame, settings: LinkSettings) {
+        self.connection = connection
+        self.delegate = delegate
+        self.hello = hello
+        self.settings = settings
+    }
+
+    private static var now: Duration { .nanoseconds(Int64(clamping: NIODeadline.now().uptimeNanoseconds)) }
+
+    // MARK: The channel
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        connection.attach(self)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard let admitted = event as? PeerAdmitted, machine == nil else { return context.fireUserInboundEventTriggered(event) }
+        let certified = PeerIdentity(cluster: admitted.identity.cluster, node: admitted.identity.node)
+        machine = LinkMachine(role: connection.role, ours: hello, certified: certified, settings: settings)
+        machine?.opened(at: LinkHandler.now, into: &actions)
+        perform(context)
+        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let interval = TimeAmount(settings.tickInterval)
+        tick = context.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in handler.value.ticked() }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard machine != nil, !isOver else { return }
+        decoder.append(Self.unwrapInboundIn(data))
+        let now = LinkHandler.now
+        machine?.bytesArrived(at: now)
+        do throws(LLMgineError) {
+            while !isOver, let frame = try decoder.next() {
+                machine?.received(frame, at: now, into: &actions)
+                perform(context)
+            }
+        } catch {
+            fail(error, context)
+        }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { flush() }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if failure == nil { failure = error }
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        machine?.closed(detail: failure.map(LinkHandler.describe) ?? "", into: &actions)
+        perform(context)
+        if !isOver {  // the machine never started: TLS or the gate refused the peer
+            over(LinkClosure(.connectionLost, by: .transport, detail: failure.map(LinkHandler.describe) ?? "closed during the TLS handshake"))
+        }
+        context.fireChannelInactive()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        tick?.cancel()
+        connection.attach(nil)
+        self.context = nil
+    }
+
+    private static func describe(_ error: any Error) -> String { (error as? LLMgineError)?.detail ?? String(describing: error) }
+
+    // MARK: What the node asks for
+
+    func requestClose(_ reason: CloseReason, detail: String) {
+        guard let context, !isOver else { return }
+        guard machine != nil else { return context.close(promise: nil) }
+        machine?.closeRequested(reason, detail: detail, into: &actions)
+        perform(context)
+    }
+
+    func requestLeave(deadline: Duration) {
+        guard let context, !isOver else { return }
+        machine?.leaveRequested(at: LinkHandler.now, deadline: deadline, into: &actions)
+        perform(context)
+    }
+
+    private func ticked() {
+        guard let context, !isOver else { return }
+        machine?.interest = delegate.linkInterest(connection)
+        machine?.ticked(at: LinkHandler.now, nonce: UInt64.random(in: 0...UInt64(Int64.max)), into: &actions)
+        perform(context)
+        connection.measured(machine?.roundTrip)
+        if connection.read({ $0.controlBytes }) > LinkHandler.maximumControlBytes {
+            requestClose(.limitExceeded, detail: "the peer does not read its control frames")
+        }
+    }
+
+    /// Writes what credit and the socket allow. One `flush` of the channel for all of it.
+    func flush() {
+        guard let context, isEstablished, !isOver else { return }
+        while context.channel.isWritable {
+            let drained = connection.drain(maximum: LinkHandler.flushQuantum)
+            for buffer in drained.buffers { context.write(Self.wrapOutboundOut(buffer), promise: nil) }
+            if !drained.buffers.isEmpty { context.flush() }
+            guard drained.hasMore else { return }
+        }
+    }
+
+    // MARK: What the machine decides
+
+    private func perform(_ context: ChannelHandlerContext) {
+        while !actions.isEmpty {
+            let batch = actions
+            actions.removeAll(keepingCapacity: true)
+            for action in batch where !isOver { perform(action, context) }
+        }
+    }
+
+    private func perform(_ action: LinkAction, _ context: ChannelHandlerContext) {
+        switch action {
+        case .send(let frame):
+            var buffer = context.channel.allocator.buffer(capacity: 64)
+            frame.write(into: &buffer)
+            context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: nil)
+        case .established(let session):
+            isEstablished = true
+            maximumPayload = session.limits.maximumPayload
+            decoder.maximumFrame = session.limits.maximumFrame
+            delegate.linkEstablished(connection, session: session)
+            flush()
+        case .deliver(let frame):
+            do throws(LLMgineError) { try deliver(frame) } catch { fail(error, context) }
+        case .peerInterest(let version, let hash): delegate.linkPeerInterest(connection, version: version, hash: hash)
+        case .peerLeaving(let deadline): delegate.linkPeerLeaving(connection, deadline: deadline)
+        case .close(let closure):
+            flush()
+            over(closure)
+            context.close(promise: nil)
+        }
+    }
+
+    private func fail(_ error: LLMgineError, _ context: ChannelHandlerContext) {
+        machine?.failed(error, into: &actions)
+        perform(context)
+    }
+
+    private func over(_ closure: LinkClosure) {
+        guard !isOver else { return }
+        isOver = true
+        tick?.cancel()
+        delegate.linkClosed(connection, closure, wasEstablished: isEstablished)
+    }
+
+    // MARK: Frames with messages
+
+    private func deliver(_ frame: Frame) throws(LLMgineError) {
+        switch frame {
+        case .intern(let intern): try texts.define(intern)
+        case .data(let data):
+            let index = try data.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
+            try delegate.linkReceived(
+                connection, ReceivedData(priority: data.priority, flows: data.flows, index: index, names: try names(of: index)))
+        case .request(let request):
+            let index = try request.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
+            try delegate.linkReceived(connection, frame, message: try message(of: index, needsTopic: true))
+        case .reply(let reply):
+            let index = try reply.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
+            try delegate.linkReceived(connection, frame, message: try message(of: index, needsTopic: false))
+        default: try delegate.linkReceived(connection, frame)
+        }
+    }
+
+    private func names(of index: MessageIndex) throws(LLMgineError) -> ReceivedData.Names {
+        guard let first = index.entries.first else { throw LLMgineError(.malformedFrame, "DATA without a message") }
+        let topic = try texts.topic(first.topicRef)
+        let type = try texts.eventType(first.typeRef)
+        if index.entries.allSatisfy({ $0.topicRef == first.topicRef && $0.typeRef == first.typeRef }) { return .same(topic, eventType: type) }
+        var names: [(topic: Topic, eventType: String?)] = []
+        names.reserveCapacity(index.count)
+        for entry in index.entries { names.append((try texts.topic(entry.topicRef), try texts.eventType(entry.typeRef))) }
+        return .each(names)
+    }
+
+    private func message(of index: MessageIndex, needsTopic: Bool) throws(LLMgineError) -> Message {
+        guard let entry = index.entries.first else { throw LLMgineError(.malformedFrame, "a request or reply without its message") }
+        let topic = needsTopic || entry.topicRef != 0 ? try texts.topic(entry.topicRef) : LinkHandler.replyTopic
+        return Message(index[0], topic: topic, eventType: try texts.eventType(entry.typeRef), priority: .normal)
+    }
+
+    private static let replyTopic: Topic = "llmgine.reply"
+}
+
+extension Message {
+    /// A message of a link, with its numbers looked up.
+    package init(_ wire: WireMessage, topic: Topic, eventType: String?, priority: Priority) {
+        self.init(
+            topic: topic, payload: wire.payload, eventType: eventType, priority: priority, session: wire.session, headers: wire.headers,
+            trace: wire.trace, timeToLive: wire.timeToLive)
+    }
+}

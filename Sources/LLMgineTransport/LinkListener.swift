@@ -1,0 +1,83 @@
+package import LLMgineCore
+package import LLMgineLink
+package import LLMgineWire
+package import NIOCore
+package import NIOPosix
+
+/// What every connection of a node is made with.
+package struct LinkEndpoint: Sendable {
+    package var material: TLSMaterial
+    package var hello: HelloFrame
+    package var settings: LinkSettings
+    package var limits: WireLimits
+    package var group: MultiThreadedEventLoopGroup
+
+    package init(material: TLSMaterial, hello: HelloFrame, settings: LinkSettings = LinkSettings(), limits: WireLimits, group: MultiThreadedEventLoopGroup) {
+        self.material = material
+        self.hello = hello
+        self.settings = settings
+        self.limits = limits
+        self.group = group
+    }
+
+    /// Listens for peers. - Throws: `connectionClosed`, naming the address, when it cannot be bound.
+    package func listen(on address: HostPort, delegate: any LinkDelegate) async throws(LLMgineError) -> LinkListener {
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 256)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try self.material.secureServer(channel)
+                    try self.addLink(to: channel, role: .acceptor, address: channel.remoteAddress.map(HostPort.describe) ?? "?", delegate: delegate)
+                }
+            }
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.recvAllocator, value: LinkEndpoint.receiveAllocator)
+            .childChannelOption(.writeBufferWaterMark, value: LinkEndpoint.waterMark)
+        do {
+            return LinkListener(channel: try await bootstrap.bind(host: address.host, port: address.port).get())
+        } catch {
+            throw LLMgineError(.connectionClosed, "cannot listen on \(address)", cause: error)
+        }
+    }
+
+    /// Dials a peer. What comes of it is told to the delegate.
+    /// - Throws: `connectionClosed` when there is no connection at all; a refusal after that comes as `linkClosed`.
+    package func dial(_ address: HostPort, delegate: any LinkDelegate) -> EventLoopFuture<Void> {
+        ClientBootstrap(group: group)
+            .connectTimeout(.seconds(3))
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.recvAllocator, value: LinkEndpoint.receiveAllocator)
+            .channelOption(.writeBufferWaterMark, value: LinkEndpoint.waterMark)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try self.material.secureClient(channel)
+                    try self.addLink(to: channel, role: .dialer, address: address.description, delegate: delegate)
+                }
+            }
+            .connect(host: address.host, port: address.port)
+            .map { _ in }
+    }
+
+    private func addLink(to channel: any Channel, role: LinkRole, address: String, delegate: any LinkDelegate) throws {
+        let connection = LinkConnection(role: role, address: address, eventLoop: channel.eventLoop, limits: limits)
+        try channel.pipeline.syncOperations.addHandler(LinkHandler(connection: connection, delegate: delegate, hello: hello, settings: settings))
+    }
+
+    private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: 256 << 10)
+    /// Little is kept below us, so that what becomes urgent overtakes what is queued.
+    private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 512 << 10)
+}
+
+/// The port that peers dial.
+package final class LinkListener: Sendable {
+    private let channel: any Channel
+
+    init(channel: any Channel) { self.channel = channel }
+
+    /// Where it listens, with the port that was really bound.
+    package var address: HostPort? { channel.localAddress.flatMap { HostPort(host: $0.ipAddress ?? "", port: $0.port ?? 0) } }
+
+    /// Takes no more connections.
+    package func close() async { try? await channel.close() }
+}

@@ -1,0 +1,167 @@
+import Foundation
+import LLMgine
+import Testing
+
+@Suite struct `Settings of a node` {
+    /// Loads from a file with the given text.
+    private func load(_ yaml: String, environment: [String: String] = [:], flags: [(key: String, value: String)] = []) throws -> LoadedSettings {
+        let file = NSTemporaryDirectory() + "llmgine-settings-\(UUID().uuidString).yaml"
+        try yaml.write(toFile: file, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        do {
+            return try NodeSettings.load(file: file, environment: environment, flags: flags)
+        } catch {
+            throw LLMgineError(error.code, error.detail.replacing(file, with: "FILE"))
+        }
+    }
+
+    private func refusal(_ yaml: String, environment: [String: String] = [:], flags: [(key: String, value: String)] = []) -> String {
+        do {
+            return "no error, but \(try load(yaml, environment: environment, flags: flags))"
+        } catch let error as LLMgineError {
+            #expect(error.code == .invalidConfiguration)
+            return error.detail
+        } catch {
+            return "another error: \(error)"
+        }
+    }
+
+    @Test func `are the defaults when nothing is said`() throws {
+        let loaded = try NodeSettings.load(environment: [:])
+        #expect(loaded.settings == NodeSettings())
+        #expect(loaded.origins.isEmpty)
+        #expect(loaded.remarks.isEmpty)
+    }
+
+    @Test func `come from every kind of value in a file`() throws {
+        let loaded = try load(
+            """
+            node:
+              name: a
+              roles: [worker, counter]
+              seeds:
+                - 10.0.0.1:7400
+                - "[fd00::1]:7400"
+            worker:
+              slots: 8
+            telemetry:
+              samplingRatio: 0.25
+              console: true
+            log:
+              level: debug
+              format: json
+            limits:
+              maximumPayload: 64KiB
+              stopDeadline: 1500ms
+            """)
+        #expect(loaded.settings.node.name == "a")
+        #expect(loaded.settings.node.roles == ["worker", "counter"])
+        #expect(loaded.settings.node.seeds == ["10.0.0.1:7400", "[fd00::1]:7400"])
+        #expect(loaded.settings.worker.slots == 8)
+        #expect(loaded.settings.telemetry.samplingRatio == 0.25)
+        #expect(loaded.settings.telemetry.console)
+        #expect(loaded.settings.log.level == .debug)
+        #expect(loaded.settings.log.format == .json)
+        #expect(loaded.settings.limits.maximumPayload == 65_536)
+        #expect(loaded.settings.limits.stopDeadline == .milliseconds(1500))
+        #expect(loaded.settings.node.listen == "0.0.0.0:7400")
+    }
+
+    @Test func `come from flags before the environment before the file`() throws {
+        let file = "node:\n  name: file\n  zone: file\n  cluster: file\n"
+        let loaded = try load(
+            file, environment: ["LLMGINE_NODE_NAME": "variable", "LLMGINE_NODE_ZONE": "variable"], flags: [("node.name", "flag")])
+        #expect(loaded.settings.node.name == "flag")
+        #expect(loaded.settings.node.zone == "variable")
+        #expect(loaded.settings.node.cluster == "file")
+        #expect(loaded.origins["node.name"] == "flag")
+        #expect(loaded.origins["node.zone"] == "LLMGINE_NODE_ZONE")
+    }
+
+    @Test func `in the environment are text for every kind`() throws {
+        let loaded = try NodeSettings.load(environment: [
+            "LLMGINE_NODE_SEEDS": "a:1, b:2", "LLMGINE_NODE_ROLES": "", "LLMGINE_WORKER_SLOTS": "2", "LLMGINE_TELEMETRY_SAMPLING_RATIO": "0.5",
+            "LLMGINE_TELEMETRY_CONSOLE": "true", "LLMGINE_LIMITS_STOP_DEADLINE": "2m",
+        ])
+        #expect(loaded.settings.node.seeds == ["a:1", "b:2"])
+        #expect(loaded.settings.node.roles == [])
+        #expect(loaded.settings.worker.slots == 2)
+        #expect(loaded.settings.telemetry.samplingRatio == 0.5)
+        #expect(loaded.settings.telemetry.console)
+        #expect(loaded.settings.limits.stopDeadline == .seconds(120))
+    }
+
+    @Test(arguments: [
+        ("node:\n  lisen: x:1\n", "unknown key \"node.lisen\" (FILE): did you mean node.listen?"),
+        ("worker:\n  slot: 1\n", "unknown key \"worker.slot\" (FILE): did you mean worker.slots?"),
+        ("telemetry:\n  sampling_ratio: 1\n", "unknown key \"telemetry.sampling_ratio\" (FILE): did you mean telemetry.samplingRatio?"),
+        ("listen: x:1\n", "unknown key \"listen\" (FILE): did you mean node.listen?"),
+        ("node:\n  tls:\n    off: true\n", "unknown key \"node.tls.off\" (FILE): llmgine node --check lists the keys"),
+    ])
+    func `refuse an unknown key and name the nearest`(yaml: String, reason: String) {
+        #expect(refusal(yaml) == reason)
+    }
+
+    @Test(arguments: [
+        ("worker:\n  slots: many\n", "worker.slots (FILE): expected a whole number from 0 to 1024"),
+        ("worker:\n  slots: -1\n", "worker.slots (FILE): expected a whole number from 0 to 1024"),
+        ("worker:\n  slots: 99999999999999999999\n", "worker.slots (FILE): expected a whole number from 0 to 1024"),
+        ("node:\n  seeds: 10.0.0.1:7400\n", "node.seeds (FILE): expected a list of host:port"),
+        ("node:\n  seeds: [10.0.0.1]\n", "node.seeds (FILE): expected a list of host:port; \"10.0.0.1\" is none"),
+        ("node:\n  listen: 7400\n", "node.listen (FILE): expected host:port"),
+        ("node:\n  listen: host:70000\n", "node.listen (FILE): expected host:port"),
+        ("telemetry:\n  console: sometimes\n", "telemetry.console (FILE): expected true or false"),
+        ("telemetry:\n  samplingRatio: 2\n", "telemetry.samplingRatio (FILE): expected a number from 0 to 1"),
+        ("log:\n  level: loud\n", "log.level (FILE): expected one of trace, debug, info, notice, warning, error, critical"),
+        ("limits:\n  maximumPayload: 64MiB\n", "limits.maximumPayload (FILE): expected a size from 1KiB to 16MiB, as 65536, 64KiB or 1MiB"),
+        ("limits:\n  stopDeadline: 10\n", "limits.stopDeadline (FILE): expected a time from 0ms to 10m, as 500ms, 10s or 2m"),
+        ("- a\n- b\n", "FILE: is not the YAML that was expected (sections with keys)"),
+        ("node: {name: a\n", "FILE: is not the YAML that was expected (sections with keys)"),
+        ("", "FILE: is not the YAML that was expected (sections with keys)"),
+    ])
+    func `say what was expected where a value cannot be used`(yaml: String, reason: String) {
+        #expect(refusal(yaml) == reason)
+    }
+
+    @Test func `name the environment and the command line where those are wrong`() {
+        #expect(
+            refusal("node:\n  name: a\n", environment: ["LLMGINE_WORKER_SLOTS": "x"])
+                == "worker.slots (in the environment): expected a whole number from 0 to 1024")
+        #expect(refusal("node:\n  name: a\n", flags: [("node.nme", "x")]) == "unknown key \"node.nme\" (on the command line): did you mean node.name?")
+    }
+
+    @Test func `remark on a variable that is none, and let the node start`() throws {
+        let loaded = try NodeSettings.load(environment: ["LLMGINE_NODE_NMAE": "a", "LLMGINE_CERTS": "certs", "PATH": "/bin"])
+        #expect(loaded.remarks == ["the environment variable LLMGINE_NODE_NMAE is not a setting and is ignored; did you mean LLMGINE_NODE_NAME?"])
+    }
+
+    @Test func `name the file that is not there`() {
+        #expect(throws: LLMgineError(.invalidConfiguration, "")) { try NodeSettings.load(file: "/nowhere/node.yaml", environment: [:]) }
+    }
+
+    @Test func `explain themselves, one line each`() throws {
+        let loaded = try load("node:\n  name: a\n", environment: ["LLMGINE_WORKER_SLOTS": "9"])
+        let lines = loaded.explanation.split(separator: "\n")
+        #expect(lines.count == Setting.all.count)
+        #expect(lines.contains { $0.hasPrefix("worker.slots: 9") && $0.contains("LLMGINE_WORKER_SLOTS") })
+        #expect(lines.contains { $0.hasPrefix("node.listen: \"0.0.0.0:7400\"") && $0.contains("# default; ") })
+    }
+
+    @Test func `have a variable each, and none twice`() {
+        #expect(Set(Setting.all.map(\.variable)).count == Setting.all.count)
+        #expect(Setting.all.first { $0.key == "telemetry.samplingRatio" }?.variable == "LLMGINE_TELEMETRY_SAMPLING_RATIO")
+    }
+}
+
+@Suite struct `An address` {
+    @Test(arguments: [("10.0.0.1:7400", "10.0.0.1", 7400), ("node-a:0", "node-a", 0), ("[fd00::1]:65535", "fd00::1", 65_535)])
+    func `is a host and a port`(text: String, host: String, port: Int) throws {
+        let address = try #require(HostPort(text))
+        #expect(address.host == host)
+        #expect(address.port == port)
+        #expect(address.description == text)
+    }
+
+    @Test(arguments: ["", ":7400", "host", "host:", "host:-1", "host:65536", "fd00::1:7400", "ho st:1", "[]:1", "http://host:1", "host:1:2"])
+    func `is nothing else`(text: String) { #expect(HostPort(text) == nil) }
+}

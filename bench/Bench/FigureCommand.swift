@@ -1,0 +1,58 @@
+import ArgumentParser
+import Foundation
+
+/// `Bench figure P1 P3`: measures and reports.
+struct FigureCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "figure", abstract: "Measure figures, ours and the peers side by side.")
+
+    @Argument(help: "Figures, as in P1 P3.") var figures: [String]
+    @Flag(help: "Short rounds: at most 45 s per figure.") var quick = false
+    @Option(help: "How often each contender is measured.") var rounds: Int?
+    @Flag(help: "Leave our own side out.") var peersOnly = false
+    @Option(help: "The directory with certificates and compiled peers.") var directory: String
+    @Option(help: "The leash that holds started processes.") var leash: String
+    @Option(help: "Why NATS cannot be measured.") var withoutNats: String?
+
+    func validate() throws {
+        for id in figures where Figures.named(id) == nil {
+            throw ValidationError("there is no figure \"\(id)\"; there are \(Figures.all.map { $0.id }.joined(separator: ", "))")
+        }
+        if let rounds, !(1...100).contains(rounds) { throw ValidationError("--rounds is 1 to 100, not \(rounds)") }
+    }
+
+    func run() async throws {
+        let laboratory = Laboratory(
+            directory: URL(filePath: directory), leash: URL(filePath: leash), quick: quick, rounds: rounds ?? (quick ? 3 : 5),
+            peersOnly: peersOnly, missingNATS: withoutNats)
+        var failures = 0
+        for figure in figures.compactMap({ Figures.named($0) }) {
+            Output.tell("\(figure.id)  \(figure.title)")
+            do {
+                let report = try await figure.init().measure(in: laboratory)
+                Output.tell(report.table + "\n")
+                Output.say(report.json.description)
+                if report.failure != nil { failures += 1 }
+            } catch {
+                Output.tell("\(figure.id) could not be measured: \(error)\n")
+                Output.say(
+                    JSON.object([
+                        ("figure", .text(figure.id)), ("name", .text(figure.title)), ("ours", .null), ("peers", .object([])), ("met", .null),
+                        ("error", .text("\(error)")),
+                    ]).description)
+                failures += 1
+            }
+        }
+        if failures > 0 { throw ExitCode(1) }
+    }
+}
+
+/// `Bench list`: what can be asked for, and which of them want NATS.
+struct ListCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "list", abstract: "List the figures.")
+
+    @Flag(help: "Only the figures that are compared with NATS.") var nats = false
+
+    func run() {
+        for figure in Figures.all where figure.needsNATS || !nats { Output.say("\(figure.id.padded(5)) \(figure.title)") }
+    }
+}

@@ -1,0 +1,77 @@
+/// The ways to bring a stream of messages from a source process to a sink process, for P3, P5 and P6.
+struct Streams: Sendable {
+    let laboratory: Laboratory
+    /// Running for the whole figure; nil when NATS is missing.
+    let nats: NATSServers?
+
+    /// What one more subscriber, who takes nothing, is like.
+    enum Frozen: String, Sendable {
+        case none
+        /// Its handler never returns, its subscription drops the oldest.
+        case dropOldest = "drop-oldest"
+        /// Its handler never returns, its subscription is the default, `.block`, with a deadline that passes in the warm-up.
+        case block
+    }
+
+    /// Our nodes: the sink on node b subscribes so many times, the source on node a publishes.
+    func ours(subscribers: Int, frozen: Frozen = .none) async throws -> Reading {
+        let sink = try laboratory.bench([
+            "node-sink", "--certs", laboratory.certificates("b"), "--subscribers", "\(subscribers)", "--frozen", frozen.rawValue,
+        ])
+        defer { sink.end() }
+        guard let address = try await sink.line("ready", within: .seconds(20))["address"] else { throw BenchError("the sink gave no address") }
+        let source = try laboratory.bench([
+            "node-source", "--certs", laboratory.certificates("a"), "--seed", address, "--seconds", "\(laboratory.seconds)",
+            "--warm-up", frozen == .none ? "0.5" : "2",
+        ])
+        defer { source.end() }
+        return try await Reading(sink: sink.line("result"), source: source.line("result"), subscribers: subscribers)
+    }
+
+    /// NATS: the source at the first server, the sink at the second or, without the route, at the first.
+    func nats(subscribers: Int, route: Bool, frozen: Frozen = .none) async throws -> Reading {
+        guard let nats else { throw BenchError(laboratory.missingNATS ?? "NATS is not running") }
+        let certificates = laboratory.certificates("c")
+        let sink = try laboratory.nats("nats_sub", [nats.urls[route ? 1 : 0], certificates, "\(subscribers)"])
+        defer { sink.end() }
+        _ = try await sink.line("ready", within: .seconds(20))
+        let icicle = frozen == .none ? nil : try laboratory.nats("nats_sub", [nats.urls[route ? 1 : 0], certificates, "1"])
+        defer {
+            icicle?.thaw()
+            icicle?.end()
+        }
+        if let icicle {
+            _ = try await icicle.line("ready", within: .seconds(20))
+            icicle.freeze()
+        }
+        let source = try laboratory.nats("nats_pub", [nats.urls[0], certificates, "\(laboratory.seconds)"])
+        defer { source.end() }
+        return try await Reading(sink: sink.line("result"), source: source.line("result", within: .seconds(90)), subscribers: subscribers)
+    }
+
+    /// Frames of the same size over one TLS connection, nothing else.
+    func bare() async throws -> Reading {
+        let certificates = laboratory.certificates("c")
+        let sink = try laboratory.bench(["peer", "tls-sink", "--certs", certificates])
+        defer { sink.end() }
+        guard let port = try await sink.line("ready", within: .seconds(20))["port"] else { throw BenchError("the sink gave no port") }
+        let source = try laboratory.bench([
+            "peer", "tls-source", "--certs", certificates, "--port", port, "--seconds", "\(laboratory.seconds)",
+        ])
+        defer { source.end() }
+        return try await Reading(sink: sink.line("result"), source: source.line("result"))
+    }
+}
+
+extension Laboratory {
+    /// Measures with the two NATS servers running, if they can.
+    func withNATS<Result>(_ body: (NATSServers?) async throws -> Result) async throws -> Result {
+        guard missingNATS == nil else { return try await body(nil) }
+        let servers = try await NATSServers(in: self)
+        defer { servers.end() }
+        return try await body(servers)
+    }
+
+    /// The contenders, without those that need NATS when it is missing.
+    func available(_ contenders: [Contender], nats: [Contender]) -> [Contender] { missingNATS == nil ? contenders + nats : contenders }
+}

@@ -1,0 +1,26 @@
+/// One row of the table in the performance design: a question, the programs that answer it and the goal.
+protocol Figure: Sendable {
+    /// As in `P3`.
+    static var id: String { get }
+    /// What is measured, in a line.
+    static var title: String { get }
+    /// Whether NATS takes part, so that its servers have to be there.
+    static var needsNATS: Bool { get }
+
+    init()
+    func measure(in laboratory: Laboratory) async throws -> Report
+}
+
+extension Figure {
+    static var needsNATS: Bool { false }
+}
+
+/// Every figure that can be asked for.
+enum Figures {
+    static let all: [any Figure.Type] = [
+        LocalThroughput.self, LocalLatency.self, NodeThroughput.self, RoundTrip.self, FanOut.self, FrozenSubscriber.self, TopicMatch.self,
+        QueueMemory.self, StartUp.self,
+    ]
+
+    static func named(_ id: String) -> (any Figure.Type)? { all.first { $0.id == id.uppercased() } }
+}

@@ -1,0 +1,71 @@
+import Foundation
+
+/// What a figure needs to know about this run: where things are, how long and how often to measure.
+struct Laboratory: Sendable {
+    /// Where `bench/run` put certificates, the compiled peers and nats-server.
+    let directory: URL
+    /// Holds a process to this one's life.
+    let leash: URL
+    /// Shorter rounds, fewer of them.
+    let quick: Bool
+    /// How often each contender is measured.
+    let rounds: Int
+    /// Leaves our own side out.
+    let peersOnly: Bool
+    /// Why NATS cannot be measured, nil if it can.
+    let missingNATS: String?
+
+    /// How long one throughput measurement publishes, in seconds.
+    var seconds: Double { quick ? 1.5 : 4 }
+
+    /// The directory of a node's `ca.pem`, `node.pem` and `node.key`.
+    func certificates(_ node: String) -> String { directory.appending(path: "certs/\(node)").path }
+
+    /// A subcommand of this executable as a process of its own.
+    func bench(_ arguments: [String]) throws -> Child {
+        try Child(Command(URL(filePath: "/proc/self/exe").resolvingSymlinksInPath(), arguments), leash: leash)
+    }
+
+    /// One of the C programs of `bench/peers`.
+    func nats(_ program: String, _ arguments: [String]) throws -> Child {
+        try Child(Command(directory.appending(path: program), arguments), leash: leash)
+    }
+
+    /// Runs a subcommand that measures on its own and ends with one `result` line.
+    func reading(_ arguments: String...) async throws -> Reading { try await reading(arguments) }
+
+    /// Runs a subcommand that measures on its own and ends with one `result` line.
+    func reading(_ arguments: [String]) async throws -> Reading {
+        let child = try bench(arguments)
+        defer { child.end() }
+        return try Reading(await child.line("result", within: .seconds(120)))
+    }
+}
+
+/// What one measurement of one contender brought.
+struct Reading: Sendable {
+    /// Numbers by name: `rate` in events a second; `p50`, `p99` in microseconds; and others.
+    var values: [String: Double] = [:]
+    /// Events that were published and never arrived.
+    var lost = 0
+
+    init(values: [String: Double], lost: Int = 0) {
+        self.values = values
+        self.lost = lost
+    }
+
+    init(_ line: Line) throws {
+        for key in line.fields.keys where key != "lost" { values[key] = try line.number(key) }
+        if line["lost"] != nil { lost = Int(try line.number("lost")) }
+    }
+
+    /// Throughput of a sink, given what its source said it had sent to each of `subscribers`.
+    init(sink: Line, source: Line, subscribers: Int = 1) throws {
+        let received = try sink.number("received")
+        let seconds = try sink.number("seconds")
+        guard seconds > 0 else { throw BenchError("nothing arrived") }
+        values["rate"] = received / seconds
+        values["disordered"] = try sink.number("disordered")
+        lost = Int(try source.number("sent") * Double(subscribers) - received)
+    }
+}

@@ -1,0 +1,24 @@
+// Publishes 128-byte messages as fast as it can for a number of seconds, then says how many there were.
+#include "nats_peer.h"
+
+int main(int argc, char **argv) {
+    expect_arguments(argc, 3, "nats_pub URL CERTIFICATES SECONDS");
+    natsConnection *nc = connect_tls(argv[1], argv[2], false);
+    await_peer(nc);
+
+    payload_t payload = {0};
+    uint64_t start = now_ns(), end = start + (uint64_t)(atof(argv[3]) * 1e9);
+    do {
+        for (int batch = 0; batch < 256; batch++) {
+            payload.sequence++;
+            check(natsConnection_Publish(nc, SUBJECT, &payload, sizeof payload), "publish");
+        }
+    } while (now_ns() < end);
+    payload.kind = END;
+    check(natsConnection_Publish(nc, SUBJECT, &payload, sizeof payload), "publish");
+    check(natsConnection_FlushTimeout(nc, 60000), "flush");
+    double seconds = (double)(now_ns() - start) / 1e9;
+    printf("result sent=%llu seconds=%.4f\n", (unsigned long long)payload.sequence, seconds);
+    natsConnection_Destroy(nc);
+    return 0;
+}
