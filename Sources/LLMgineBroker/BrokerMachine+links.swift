@@ -71,7 +71,8 @@ extension BrokerMachine {
         guard !peer.isLeaf else { return }
         members.linked(
             MemberRecord(
-                node: info.node, incarnation: info.incarnation, counter: 0, state: .up, address: info.address, zone: info.zone, roles: info.roles,
+                node: info.node, incarnation: info.incarnation, counter: 0, state: .up, address: info.address, zone: info.zone,
+                roles: info.roles,
                 protocolMin: info.protocolMin, protocolMax: info.protocolMax),
             at: now)
         for part in log.snapshot.split() { actions.append(.sendInterest(link, part)) }

@@ -89,3 +89,11 @@ extension BrokerMachine {
         for link in coreLinks { actions.append(.sendGossip(link, [members.own])) }
     }
 }
+
+extension BrokerMachine {
+    /// Where others can reach this node, known once its port is bound.
+    package mutating func advertised(_ address: String) {
+        members.moved(toAddress: address)
+        book.reachedOurselves(address)
+    }
+}

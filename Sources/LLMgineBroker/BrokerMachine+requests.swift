@@ -10,7 +10,8 @@ extension BrokerMachine {
         random: (UInt64, UInt64), at now: Duration, into actions: inout [BrokerAction]
     ) {
         withRequests(&actions) {
-            $0.requestStarted(request, topic: topic, priority: priority, deadline: deadline, excluding: excluded, random: random, at: now, into: &$1)
+            $0.requestStarted(
+                request, topic: topic, priority: priority, deadline: deadline, excluding: excluded, random: random, at: now, into: &$1)
         }
     }
 

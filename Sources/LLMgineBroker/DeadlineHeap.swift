@@ -36,7 +36,9 @@ struct DeadlineHeap: Sendable {
         var parent = 0
         while true {
             var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < items.count && items[child].deadline < items[least].deadline { least = child }
+            for child in [2 * parent + 1, 2 * parent + 2] where child < items.count && items[child].deadline < items[least].deadline {
+                least = child
+            }
             guard least != parent else { return first }
             items.swapAt(parent, least)
             parent = least

@@ -118,7 +118,8 @@ package struct RequestTable: Sendable {
                 actions.append(.cancel(item.request, at: responder))
                 actions.append(.fail(item.request, LLMgineError(.deadlineExceeded, "no answer on \(ended.topic) before the deadline")))
             } else {
-                actions.append(.fail(item.request, LLMgineError(.noCapacity, "no responder on \(ended.topic) had room before the deadline")))
+                actions.append(
+                    .fail(item.request, LLMgineError(.noCapacity, "no responder on \(ended.topic) had room before the deadline")))
             }
         }
     }

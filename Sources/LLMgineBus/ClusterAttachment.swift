@@ -33,3 +33,41 @@ extension MessageBus {
     /// Ends that.
     package func removeRemote(_ flow: RemoteFlow) { router.remove(.remote(flow), filters: flow.filters) }
 }
+
+// MARK: What a node adds on its own behalf
+
+extension MessageBus {
+    /// A subscription that no topic leads to: whoever holds it delivers to it.
+    package func detachedSubscription(
+        options: SubscriptionOptions, handler: @escaping @Sendable (Message, EventContext) async throws -> Void
+    ) throws(LLMgineError) -> Subscription {
+        try checkRunning()
+        let subscriber = Subscriber<Message>(
+            id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: [], options: options, eventType: nil, origin: identity, decode: { $0 },
+            handler: handler)
+        let subscription = Subscription(subscriber: subscriber, bus: self)
+        subscription.run { [self] in await subscriber.run(on: self) }
+        return subscription
+    }
+
+    /// A responder that no topic leads to.
+    package func detachedResponder(
+        options: ResponderOptions, handler: @escaping @Sendable (Message, RequestContext, ReplyWriter) async throws -> Void
+    ) -> Responder {
+        Responder(id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: [], options: options, bus: self, handler: handler)
+    }
+
+    /// A raw subscription for several filters, made without waiting.
+    package func relaySubscription(
+        _ filters: [TopicFilter], options: SubscriptionOptions, handler: @escaping @Sendable (Message, EventContext) async throws -> Void
+    ) throws(LLMgineError) -> Subscription {
+        try add(filters, options: options, eventType: nil, decode: { $0 }, handler: handler)
+    }
+
+    /// All subscriptions with what they have done, by name.
+    package func subscriptionStatus() -> [(name: String, filters: [String], Subscription.Statistics)] {
+        registry.withLock { Array($0.subscriptions.values) }
+            .map { ($0.name, $0.filters.map(\.text), $0.statistics) }
+            .sorted { $0.0 < $1.0 }
+    }
+}

@@ -31,6 +31,7 @@ extension MessageBus {
         receipt.matched += 1
         while true {
             let offer = remote.offer(message, sequence: number)
+            if case .failed(let error) = offer { throw error }
             guard case .full = offer else {
                 receipt.count(offer)
                 break

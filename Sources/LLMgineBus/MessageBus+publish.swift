@@ -70,7 +70,11 @@ extension MessageBus {
 
     /// Publishes bytes as they are. - Throws: as for events.
     @discardableResult
-    public func publish(_ message: Message) async throws(LLMgineError) -> PublishReceipt {
+    public func publish(_ message: Message) async throws(LLMgineError) -> PublishReceipt { try await publish(message, from: nil) }
+
+    /// The same for a message that a leaf published: its own subscriptions do not get it back.
+    @discardableResult
+    package func publish(_ message: Message, from leaf: NodeID?) async throws(LLMgineError) -> PublishReceipt {
         try checkRunning()
         let number = sequence.add(1, ordering: .relaxed).newValue
         let route = router.route(for: message.topic)
@@ -79,6 +83,7 @@ extension MessageBus {
             for remote in route.remotes {
                 receipt.matched += 1
                 let offer = remote.offer(message, sequence: number)
+                if case .failed(let error) = offer { throw error }
                 if case .full = offer {
                     receipt.matched -= 1
                     try await insist(on: remote, message, number, &receipt)
@@ -92,6 +97,7 @@ extension MessageBus {
         let encoded = EncodedMessage(message)
         var late: [AnySubscriber] = []
         for subscriber in route.locals where subscriber.sees(message.session) && subscriber.takes(eventType: message.eventType) {
+            if let leaf, subscriber.options.relaysFor == leaf { continue }
             let offer = subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
             receipt.count(offer)
             if case .full = offer { late.append(subscriber) }
@@ -120,6 +126,7 @@ extension MessageBus {
         for remote in route.remotes {
             receipt.matched += 1
             let offer = remote.offer(message.message, sequence: number)
+            if case .failed(let error) = offer { throw error }
             if case .full = offer { fullRemotes.append(remote) } else { receipt.count(offer) }
         }
         for remote in fullRemotes {
@@ -153,7 +160,7 @@ extension PublishReceipt {
             accepted += 1
             self.evicted += evicted
             self.rejected += rejected
-        case .full: break
+        case .full, .failed: break
         case .closed: matched -= 1
         }
     }

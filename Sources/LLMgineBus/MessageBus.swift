@@ -1,4 +1,5 @@
 public import LLMgineCore
+public import LLMgineObservability
 import Synchronization
 
 /// The event bus of one process: events go to any number of handlers, commands to exactly one.
@@ -8,6 +9,8 @@ import Synchronization
 public final class MessageBus: Sendable {
     /// What the bus was made with.
     public let configuration: BusConfiguration
+    /// Where spans, metrics and observed events of the bus go.
+    public let observability: ObservabilityManager
     let identity: BusIdentity
     let router = Router()
     package let timers: TimerQueue
@@ -28,8 +31,10 @@ public final class MessageBus: Sendable {
     }
 
     /// Creates a bus that is ready for use.
-    public init(configuration: BusConfiguration = BusConfiguration()) {
+    /// - Parameter observability: where spans, metrics and observed events go. Default: its own, with tracing off.
+    public init(configuration: BusConfiguration = BusConfiguration(), observability: ObservabilityManager? = nil) {
         self.configuration = configuration
+        self.observability = observability ?? ObservabilityManager()
         self.identity = BusIdentity(node: configuration.name, incarnation: configuration.incarnation)
         timers = TimerQueue()
         desk = RequestDesk(node: configuration.name, timers: timers)

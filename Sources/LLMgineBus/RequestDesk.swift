@@ -299,12 +299,11 @@ final class RemoteCall: IncomingCall {
 extension MessageBus {
     /// A peer sends a request to one of this node's responders.
     /// - Parameter onFinish: called once, when its slot is free again.
-    /// - Returns: what the link needs to pass on cancels and reply credit, nil when there is no such responder any more.
+    /// - Returns: what the link needs to pass on cancels and reply credit.
     package func requestReceived(
-        _ request: UInt64, flow: UInt32, from peer: NodeID, deadline: Duration, replyWindow: UInt64, _ message: Message, over link: any RemoteLink,
+        _ request: UInt64, by responder: Responder, from peer: NodeID, deadline: Duration, replyWindow: UInt64, _ message: Message, over link: any RemoteLink,
         onFinish: @escaping @Sendable () -> Void
-    ) -> IncomingRequest? {
-        guard let responder = desk.responder(flow) else { return nil }
+    ) -> IncomingRequest {
         let call = RemoteCall(request: request, topic: message.topic, window: replyWindow, link: link, onFinish: onFinish)
         responder.serve(message, RequestContext(requester: peer, deadline: .now + deadline, trace: message.trace), call)
         return IncomingRequest(call: call)

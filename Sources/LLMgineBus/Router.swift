@@ -242,4 +242,6 @@ package enum RemoteOffer: Sendable, Equatable {
     case full
     /// The link is gone.
     case closed
+    /// No link may carry the message; the publisher is told.
+    case failed(LLMgineError)
 }

@@ -18,6 +18,8 @@ public struct SubscriptionOptions: Sendable {
     public var handlerPriority: HandlerPriority
     /// Whether other nodes may send here. Default true.
     public var isRemote: Bool
+    /// The leaf that the subscription stands for, whose own events it does not get.
+    package var relaysFor: NodeID?
 
     /// Options with the documented defaults.
     public init(

@@ -14,7 +14,8 @@ enum ExitStatus: Int32 {
         case .invalidConfiguration, .tlsFailure, .identityRefused, .duplicateIdentity, .versionMismatch: self = .wrongConfiguration
         case .connectionClosed, .noResponders, .noWorkerAvailable, .peerLost, .workerLost: self = .unavailable
         case .deadlineExceeded, .noCapacity, .rejected, .circuitOpen: self = .tryAgain
-        case .badPayload, .duplicateHandler, .noHandler, .stopped, .handlerFailed, .cancelled, .remoteError, .malformedFrame, .limitExceeded,
+        case .badPayload, .duplicateHandler, .noHandler, .stopped, .handlerFailed, .cancelled, .remoteError, .malformedFrame,
+            .limitExceeded,
             .creditOverdrawn, .unexpectedFrame:
             self = .failed
         }

@@ -16,7 +16,9 @@ struct NodeCommand: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: ArgumentHelp("A YAML file with settings.", valueName: "file"))
     var config: String?
 
-    @Option(name: .customLong("set"), help: ArgumentHelp("A setting, before all others; repeatable. Lists are joined by commas.", valueName: "key=value"))
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp("A setting, before all others; repeatable. Lists are joined by commas.", valueName: "key=value"))
     var settings: [String] = []
 
     @Flag(help: "Check settings and certificates, print every setting with its origin and meaning, and end.")

@@ -70,6 +70,13 @@ package struct MemberTable: Sendable {
         own.counter &+= 1
     }
 
+    /// Where this node can be reached became known.
+    package mutating func moved(toAddress address: String) {
+        guard own.address != address else { return }
+        own.address = address
+        own.counter &+= 1
+    }
+
     /// A link to the node came up; the handshake told this much.
     package mutating func linked(_ record: MemberRecord, at now: Duration) {
         var record = record

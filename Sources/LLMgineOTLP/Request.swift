@@ -50,6 +50,11 @@ extension OTLP {
         package var name = ""
         /// Data points of the metric; 1 for a log record.
         package var points = 0
+
+        package init(_ name: String = "", points: Int = 0) {
+            self.name = name
+            self.points = points
+        }
     }
 }
 
@@ -82,7 +87,7 @@ extension OTLP.Request where Record == OTLP.Outline {
     package init(logs bytes: [UInt8]) throws(OTLP.Malformed) {
         try self.init(bytes) { (reader: ProtobufReader) throws(OTLP.Malformed) in
             var reader = reader
-            var outline = OTLP.Outline(name: "", points: 1)
+            var outline = OTLP.Outline(points: 1)
             while let field = try reader.next() {
                 if case (12, .bytes(let text)) = (field.number, field.content) { outline.name = try text.text() }
             }

@@ -36,7 +36,8 @@ package enum RetryDecision: Sendable, Hashable {
         case .invalidArgument, .invalidConfiguration, .badPayload, .duplicateHandler, .noHandler, .noResponders: false
         // The caller does not wait any more, or it may have been executed: doing it twice is for the caller to decide.
         case .stopped, .deadlineExceeded, .cancelled, .peerLost: false
-        case .malformedFrame, .limitExceeded, .creditOverdrawn, .unexpectedFrame, .versionMismatch, .identityRefused, .duplicateIdentity, .tlsFailure:
+        case .malformedFrame, .limitExceeded, .creditOverdrawn, .unexpectedFrame, .versionMismatch, .identityRefused, .duplicateIdentity,
+            .tlsFailure:
             false
         }
     }

@@ -47,11 +47,11 @@ struct EdgeTable: Sendable {
     /// The child of a node under a token, 0 if there is none.
     func child(of parent: UInt32, token: UInt64) -> UInt32 {
         let hash = EdgeTable.hash(parent, token)
-        let page = Int(directory[place(hash)])
-        let mask = pages[page].slots.count - 1
+        let slots = pages[Int(directory[place(hash)])].slots
+        let mask = slots.count - 1
         var at = Int(truncatingIfNeeded: hash) & mask
         while true {
-            let slot = pages[page].slots[at]
+            let slot = slots[at]
             if slot.child == 0 || (slot.token == token && slot.parent == parent) { return slot.child }
             at = (at + 1) & mask
         }

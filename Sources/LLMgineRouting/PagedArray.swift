@@ -14,7 +14,8 @@
 
     /// The element at an index below ``count``.
     @inlinable package subscript(index: UInt32) -> Element {
-        get { pages[Int(index >> 9)][Int(index & 511)] }
+        // Lends the element: a copy of one that holds references would count each up and down.
+        _read { yield pages[Int(index >> 9)][Int(index & 511)] }
         _modify { yield &pages[Int(index >> 9)][Int(index & 511)] }
     }
 

@@ -1,11 +1,11 @@
-package import struct LLMgineCore.Topic
-package import struct LLMgineCore.TopicFilter
+public import struct LLMgineCore.Topic
+public import struct LLMgineCore.TopicFilter
 
 /// The levels of a ``TopicTrie``: nodes joined by token, each with at most one `*` branch and two lists of leaves.
 ///
 /// Tokens are known by their 64-bit FNV-1a only. Two tokens of one node that share a hash share a branch; the trie compares texts once per
 /// leaf, so a collision costs a comparison and never a wrong delivery.
-package struct TokenTree: Sendable {
+@usableFromInline package struct TokenTree: Sendable {
     private struct Node: Sendable {
         /// The branch for `*`, 0 for none. Links the free list in a node that is not in use.
         var star: UInt32 = 0
@@ -120,7 +120,7 @@ package struct TokenTree: Sendable {
     }
 
     /// Gives the first leaf of every place whose hashes agree with the topic.
-    package func visit(_ topic: Topic, _ body: (UInt32) -> Void) {
+    @usableFromInline package func visit(_ topic: Topic, _ body: (UInt32) -> Void) {
         let tokens = Tokens(topic)
         descend(from: 0, at: 0, tokens, body)
     }

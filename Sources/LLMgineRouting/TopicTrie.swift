@@ -1,11 +1,11 @@
-package import struct LLMgineCore.Topic
-package import struct LLMgineCore.TopicFilter
+public import struct LLMgineCore.Topic
+public import struct LLMgineCore.TopicFilter
 
 /// Finds the values whose filters match a topic, out of up to millions.
 ///
 /// A value type: a reader keeps a copy and matches without a lock while the writer goes on. A change copies only the pages it touches and
 /// only when a reader shares them. The look-up is linear in the tokens of the topic and in what matches, plus one descent per `*` branch on the way.
-package struct TopicTrie<Value: Hashable & Sendable>: Sendable {
+@usableFromInline package struct TopicTrie<Value: Hashable & Sendable>: Sendable {
     /// The values of one filter. Filters that hang at one place because their hashes collide are chained.
     @usableFromInline struct Leaf: Sendable {
         @usableFromInline var filter: TopicFilter

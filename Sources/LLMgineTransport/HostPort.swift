@@ -32,6 +32,9 @@ package struct HostPort: Sendable, Hashable, CustomStringConvertible {
 
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
+    /// Whether it stands for all addresses of the machine.
+    package var isWildcard: Bool { host == "0.0.0.0" || host == "::" }
+
     static func describe(_ address: SocketAddress) -> String {
         HostPort(host: address.ipAddress ?? address.pathname ?? "?", port: address.port ?? 0).description
     }

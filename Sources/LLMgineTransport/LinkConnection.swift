@@ -69,6 +69,8 @@ package final class LinkConnection: Sendable {
         let continuation: CheckedContinuation<Bool, Never>
     }
 
+    /// Stands for the topic of a reply that came without one.
+    package static let replyTopic: Topic = "llmgine.reply"
     private static let numbers = Atomic<UInt64>(0)
 
     init(role: LinkRole, address: String, eventLoop: any EventLoop, limits: WireLimits) {
@@ -199,7 +201,7 @@ package final class LinkConnection: Sendable {
     func attach(_ handler: LinkHandler?) { self.handler.value = handler }
 
     /// No more is taken in; who waits is woken. - Returns: what was lost with the link, by flow.
-    func ended() -> [(flow: UInt32, messages: Int)] {
+    package func ended() -> [(flow: UInt32, messages: Int)] {
         let (lost, waiters) = state.withLock { state in
             state.isClosed = true
             let waiters = state.waiters

@@ -214,11 +214,10 @@ final class LinkHandler: ChannelInboundHandler {
 
     private func message(of index: MessageIndex, needsTopic: Bool) throws(LLMgineError) -> Message {
         guard let entry = index.entries.first else { throw LLMgineError(.malformedFrame, "a request or reply without its message") }
-        let topic = needsTopic || entry.topicRef != 0 ? try texts.topic(entry.topicRef) : LinkHandler.replyTopic
+        let topic = needsTopic || entry.topicRef != 0 ? try texts.topic(entry.topicRef) : LinkConnection.replyTopic
         return Message(index[0], topic: topic, eventType: try texts.eventType(entry.typeRef), priority: .normal)
     }
 
-    private static let replyTopic: Topic = "llmgine.reply"
 }
 
 extension Message {

@@ -7,12 +7,16 @@ package import NIOPosix
 /// What every connection of a node is made with.
 package struct LinkEndpoint: Sendable {
     package var material: TLSMaterial
-    package var hello: HelloFrame
+    /// What each new connection says first: the address in it is known only once the port is bound.
+    package var hello: @Sendable () -> HelloFrame
     package var settings: LinkSettings
     package var limits: WireLimits
     package var group: MultiThreadedEventLoopGroup
 
-    package init(material: TLSMaterial, hello: HelloFrame, settings: LinkSettings = LinkSettings(), limits: WireLimits, group: MultiThreadedEventLoopGroup) {
+    package init(
+        material: TLSMaterial, limits: WireLimits, group: MultiThreadedEventLoopGroup, settings: LinkSettings = LinkSettings(),
+        hello: @escaping @Sendable () -> HelloFrame
+    ) {
         self.material = material
         self.hello = hello
         self.settings = settings
@@ -61,7 +65,7 @@ package struct LinkEndpoint: Sendable {
 
     private func addLink(to channel: any Channel, role: LinkRole, address: String, delegate: any LinkDelegate) throws {
         let connection = LinkConnection(role: role, address: address, eventLoop: channel.eventLoop, limits: limits)
-        try channel.pipeline.syncOperations.addHandler(LinkHandler(connection: connection, delegate: delegate, hello: hello, settings: settings))
+        try channel.pipeline.syncOperations.addHandler(LinkHandler(connection: connection, delegate: delegate, hello: hello(), settings: settings))
     }
 
     private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: 256 << 10)

@@ -8,7 +8,9 @@ import Testing
         #expect(folders == Layers.modules.map(\.name).sorted())
         let manifest = try tree.text(of: "Package.swift")
         for folder in folders {
-            let declared = ["module(\"\(folder)\"", "            \"\(folder)\",\n", "name: \"\(folder)\""].contains { manifest.contains($0) }
+            let declared = ["module(\"\(folder)\"", "            \"\(folder)\",\n", "name: \"\(folder)\""].contains {
+                manifest.contains($0)
+            }
             #expect(declared, "Sources/\(folder) is no target of Package.swift")
         }
         for folder in try tree.folders(in: "Tests") where folder.hasSuffix("Tests") {

@@ -49,13 +49,15 @@ enum Layers {
 
     /// What reaches a socket, a thread, a clock, a file or a random source, and what brings all of Foundation with it.
     static let impure: Set<String> = [
-        "NIOPosix", "NIOSSL", "NIOTLS", "NIOHTTP1", "NIOConcurrencyHelpers", "Foundation", "FoundationNetworking", "Dispatch", "Glibc", "Musl",
+        "NIOPosix", "NIOSSL", "NIOTLS", "NIOHTTP1", "NIOConcurrencyHelpers", "Foundation", "FoundationNetworking", "Dispatch", "Glibc",
+        "Musl",
         "Synchronization", "Logging", "CoreMetrics", "Tracing", "ServiceLifecycle", "AsyncHTTPClient", "Hummingbird", "Crypto", "X509",
     ]
 
     /// Calls that need no import and still ask the world: a clock, a random source, a task, the environment.
     static let impureCalls = [
-        "ContinuousClock", "SuspendingClock", "Date()", "SystemRandomNumberGenerator", ".random(in", ".randomElement(", ".shuffled()", "UUID()",
+        "ContinuousClock", "SuspendingClock", "Date()", "SystemRandomNumberGenerator", ".random(in", ".randomElement(", ".shuffled()",
+        "UUID()",
         "Task {", "Task.detached", "Task.sleep", "ProcessInfo", "NIODeadline.now", "Mutex<", "NSLock",
     ]
 

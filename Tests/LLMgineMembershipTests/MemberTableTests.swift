@@ -148,7 +148,9 @@ private func record(
         var book = DialBook(seeds: ["s:1", "alias:1"], ownAddress: "me:1")
         book.reachedOurselves("alias:1")
         book.connected("s:1", to: "b", at: .zero)
-        let members: [DialBook.Target] = [.init(address: "b:1", node: "b"), .init(address: "c:1", node: "c"), .init(address: "", node: "d")]
+        let members: [DialBook.Target] = [
+            .init(address: "b:1", node: "b"), .init(address: "c:1", node: "c"), .init(address: "", node: "d"),
+        ]
         #expect(book.due(members: members, linked: { $0 == "b" }, at: .zero) == [.init(address: "c:1", node: "c")])
         book.failed("s:1", at: .zero, random: 0)
         #expect(book.nextDue(members: [], linked: { _ in false }, at: .zero) == .milliseconds(25))

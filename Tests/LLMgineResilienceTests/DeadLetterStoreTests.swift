@@ -6,7 +6,8 @@ import Testing
 extension DeadLetterStore {
     fileprivate mutating func add(_ sequence: UInt64) -> (id: UInt64, evicted: DeadLetter?) {
         add(
-            message: MessageID(node: "a", incarnation: Incarnation(1), sequence: sequence), content: Message(topic: "a.b", payload: ByteBuffer()),
+            message: MessageID(node: "a", incarnation: Incarnation(1), sequence: sequence),
+            content: Message(topic: "a.b", payload: ByteBuffer()),
             subscription: "s", error: LLMgineError(.handlerFailed, "no"), attempts: 4, firstAttempt: .seconds(1), lastAttempt: .seconds(2))
     }
 }

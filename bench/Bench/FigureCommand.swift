@@ -10,7 +10,6 @@ struct FigureCommand: AsyncParsableCommand {
     @Option(help: "How often each contender is measured.") var rounds: Int?
     @Flag(help: "Leave our own side out.") var peersOnly = false
     @Option(help: "The directory with certificates and compiled peers.") var directory: String
-    @Option(help: "The leash that holds started processes.") var leash: String
     @Option(help: "Why NATS cannot be measured.") var withoutNats: String?
 
     func validate() throws {
@@ -22,7 +21,7 @@ struct FigureCommand: AsyncParsableCommand {
 
     func run() async throws {
         let laboratory = Laboratory(
-            directory: URL(filePath: directory), leash: URL(filePath: leash), quick: quick, rounds: rounds ?? (quick ? 3 : 5),
+            directory: URL(filePath: directory), quick: quick, rounds: rounds ?? (quick ? 3 : 5),
             peersOnly: peersOnly, missingNATS: withoutNats)
         var failures = 0
         for figure in figures.compactMap({ Figures.named($0) }) {

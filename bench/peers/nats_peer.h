@@ -22,7 +22,7 @@ typedef struct {
     uint64_t filler[PAYLOAD / 8 - 2];
 } payload_t;
 
-enum { DATA = 0, END = 1 };
+enum { DATA = 0, END = 1, WARM_UP = 2 };
 
 static inline uint64_t now_ns(void) {
     struct timespec t;

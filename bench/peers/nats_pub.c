@@ -1,13 +1,15 @@
-// Publishes 128-byte messages as fast as it can for a number of seconds, then says how many there were.
+// Publishes 128-byte messages as fast as it can: first a number of them that nobody counts, then for a number of seconds. Says how many.
 #include "nats_peer.h"
 
 int main(int argc, char **argv) {
-    expect_arguments(argc, 3, "nats_pub URL CERTIFICATES SECONDS");
+    expect_arguments(argc, 4, "nats_pub URL CERTIFICATES WARM-UP SECONDS");
     natsConnection *nc = connect_tls(argv[1], argv[2], false);
     await_peer(nc);
 
-    payload_t payload = {0};
-    uint64_t start = now_ns(), end = start + (uint64_t)(atof(argv[3]) * 1e9);
+    payload_t payload = {.kind = WARM_UP};
+    for (long count = atol(argv[3]); count > 0; count--) check(natsConnection_Publish(nc, SUBJECT, &payload, sizeof payload), "publish");
+    payload.kind = DATA;
+    uint64_t start = now_ns(), end = start + (uint64_t)(atof(argv[4]) * 1e9);
     do {
         for (int batch = 0; batch < 256; batch++) {
             payload.sequence++;

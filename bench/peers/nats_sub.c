@@ -21,7 +21,7 @@ static void count(natsConnection *nc, natsSubscription *sub, natsMsg *message, v
         memcpy(&payload, natsMsg_GetData(message), sizeof payload);
         if (payload.kind == END) {
             tally->ended = true;
-        } else {
+        } else if (payload.kind == DATA) {
             // One thread writes a tally, so plain stores do; the clock is read every 64th time to stay out of the measurement.
             uint64_t received = atomic_load_explicit(&tally->received, memory_order_relaxed) + 1;
             atomic_store_explicit(&tally->received, received, memory_order_relaxed);

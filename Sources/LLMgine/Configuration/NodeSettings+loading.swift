@@ -1,9 +1,10 @@
 import Configuration
+public import LLMgineCore
+import Synchronization
+
 import struct FoundationEssentials.Data
 import class FoundationEssentials.ProcessInfo
 import struct FoundationEssentials.URL
-public import LLMgineCore
-import Synchronization
 
 /// Settings, and where each of them came from.
 public struct LoadedSettings: Sendable {
@@ -97,7 +98,8 @@ extension NodeSettings {
         let keys = KeyCollector()
         let snapshot: YAMLSnapshot
         do {
-            snapshot = try YAMLSnapshot(data: data.bytes, providerName: path, parsingOptions: .init(secretsSpecifier: .dynamic { key, _ in keys.add(key) }))
+            snapshot = try YAMLSnapshot(
+                data: data.bytes, providerName: path, parsingOptions: .init(secretsSpecifier: .dynamic { key, _ in keys.add(key) }))
         } catch {
             throw LLMgineError(.invalidConfiguration, "\(path): is not the YAML that was expected (sections with keys)", cause: error)
         }

@@ -18,16 +18,20 @@ extension NodeSettings {
     package func verify() throws(LLMgineError) -> Verified {
         guard !certificates.directory.isEmpty else {
             throw LLMgineError(
-                .invalidConfiguration, "certificates.directory: is not set, and a node without certificates joins nobody; make some with llmgine certs")
+                .invalidConfiguration,
+                "certificates.directory: is not set, and a node without certificates joins nobody; make some with llmgine certs")
         }
         let material = try TLSMaterial(loading: .directory(certificates.directory))
         let identity = material.identity
         if !node.name.isEmpty, node.name != identity.node.name {
-            throw LLMgineError(.invalidConfiguration, "node.name: is \"\(node.name)\", but the certificate in \(certificates.directory) is that of \(identity)")
+            throw LLMgineError(
+                .invalidConfiguration,
+                "node.name: is \"\(node.name)\", but the certificate in \(certificates.directory) is that of \(identity)")
         }
         if !node.cluster.isEmpty, node.cluster != identity.cluster {
             throw LLMgineError(
-                .invalidConfiguration, "node.cluster: is \"\(node.cluster)\", but the certificate in \(certificates.directory) is that of \(identity)")
+                .invalidConfiguration,
+                "node.cluster: is \"\(node.cluster)\", but the certificate in \(certificates.directory) is that of \(identity)")
         }
         var remarks = material.remarks
         if node.listen.isEmpty, node.seeds.isEmpty { remarks.append("node.listen and node.seeds are both empty: the node stays alone") }

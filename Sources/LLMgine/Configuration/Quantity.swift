@@ -27,12 +27,15 @@ enum Quantity {
     /// The shortest way to write a time.
     static func duration(_ duration: Duration) -> String {
         let milliseconds = Int(duration / .milliseconds(1))
-        for (unit, size) in times.reversed() where milliseconds >= size && milliseconds % size == 0 { return "\(milliseconds / size)\(unit)" }
+        for (unit, size) in times.reversed() where milliseconds >= size && milliseconds % size == 0 {
+            return "\(milliseconds / size)\(unit)"
+        }
         return "\(milliseconds)ms"
     }
 
     private static func product(_ digits: Substring, _ factor: Int) -> Int? {
-        guard !digits.isEmpty, digits.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }), let number = Int(digits) else {
+        guard !digits.isEmpty, digits.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }), let number = Int(digits)
+        else {
             return nil
         }
         let (product, overflow) = number.multipliedReportingOverflow(by: factor)

@@ -22,10 +22,13 @@ extension Setting {
         .list(
             "node.seeds", \.node.seeds, "Nodes to find the cluster through; one that can be reached is enough.",
             expected: "a list of host:port", where: { HostPort($0) != nil }),
-        .text("certificates.directory", \.certificates.directory, "Where ca.pem, node.pem and node.key are, as llmgine certs issue writes them."),
+        .text(
+            "certificates.directory", \.certificates.directory,
+            "Where ca.pem, node.pem and node.key are, as llmgine certs issue writes them."),
         .number("worker.slots", \.worker.slots, "How many LLM calls run here at once, if the node has the role worker.", in: 0...1024),
         .list(
-            "worker.providers", \.worker.providers, "What the worker offers: embedded needs no key, openai reads OPENAI_API_KEY and OPENAI_BASE_URL.",
+            "worker.providers", \.worker.providers,
+            "What the worker offers: embedded needs no key, openai reads OPENAI_API_KEY and OPENAI_BASE_URL.",
             expected: "a list of embedded, openai", where: { ["embedded", "openai"].contains($0) }),
         .text(
             "telemetry.endpoint", \.telemetry.endpoint,
@@ -85,7 +88,9 @@ public struct HostPort: Sendable, Hashable, CustomStringConvertible {
         } else if host.contains(":") {
             return nil  // an IPv6 address needs its brackets
         }
-        guard !host.isEmpty, host.utf8.count <= 253, host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") }) else { return nil }
+        guard !host.isEmpty, host.utf8.count <= 253, host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") }) else {
+            return nil
+        }
         self.host = String(host)
         self.port = Int(port)
     }

@@ -64,7 +64,9 @@ extension Setting {
         _ key: String, _ path: Place<String>, _ meaning: String, expected: String = "text",
         where accepts: @escaping @Sendable (String) -> Bool = { _ in true }
     ) -> Setting {
-        Setting(key, meaning, expected: expected, type: .string) { "\"\($0[keyPath: path])\"" } apply: { content, settings throws(Unusable) in
+        Setting(key, meaning, expected: expected, type: .string) {
+            "\"\($0[keyPath: path])\""
+        } apply: { content, settings throws(Unusable) in
             guard case .string(let value) = content, value.isEmpty || accepts(value) else { throw Unusable() }
             settings[keyPath: path] = value
         }

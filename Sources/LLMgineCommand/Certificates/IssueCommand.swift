@@ -15,7 +15,8 @@ struct IssueCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Where the authority's ca.pem and ca.key are.", valueName: "directory"))
     var authority = "certs"
 
-    @Option(help: ArgumentHelp("Where the files go; by default a directory named for the node beside the authority.", valueName: "directory"))
+    @Option(
+        help: ArgumentHelp("Where the files go; by default a directory named for the node beside the authority.", valueName: "directory"))
     var directory: String?
 
     @Option(help: ArgumentHelp("A host name or IP address of the node, for other software; repeatable.", valueName: "host"))

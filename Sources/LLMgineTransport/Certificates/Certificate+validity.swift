@@ -1,7 +1,8 @@
-import struct FoundationEssentials.Date
 import LLMgineCore
 import SwiftASN1
 import X509
+
+import struct FoundationEssentials.Date
 
 extension Certificate {
     /// Whether the dates speak against the certificate, as a failure that still wants to know whose certificate it is.

@@ -1,9 +1,10 @@
 import Crypto
-public import struct FoundationEssentials.Date
 import Glibc
 public import LLMgineCore
 import SwiftASN1
 package import X509
+
+public import struct FoundationEssentials.Date
 
 /// The authority of one cluster: what it signed belongs to the cluster, and nothing else does.
 ///

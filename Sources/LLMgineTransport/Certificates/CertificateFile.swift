@@ -1,7 +1,8 @@
 import Glibc
+import LLMgineCore
+
 import struct FoundationEssentials.Data
 import struct FoundationEssentials.URL
-import LLMgineCore
 import struct NIOCore.IOError
 
 /// Reads and writes the PEM files of a cluster, with the care that private keys need.
@@ -75,7 +76,9 @@ enum CertificateFile {
         var written = 0
         while written < bytes.count {
             // The pointer stays inside the array: `written` is at most its count, and the length is what is left.
-            let count = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress?.advanced(by: written), bytes.count - written) }
+            let count = unsafe bytes.withUnsafeBytes {
+                unsafe Glibc.write(descriptor, $0.baseAddress?.advanced(by: written), bytes.count - written)
+            }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw LLMgineError(.tlsFailure, "\(target): \(reason(errno))") }
             written += count

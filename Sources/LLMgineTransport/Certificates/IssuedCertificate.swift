@@ -1,6 +1,7 @@
+import X509
+
 public import struct LLMgineCore.LLMgineError
 public import struct LLMgineCore.NodeID
-import X509
 
 /// What an authority hands to one node: its certificate, its private key, and the authority to trust.
 public struct IssuedCertificate: Sendable {

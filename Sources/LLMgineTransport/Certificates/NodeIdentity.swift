@@ -14,7 +14,8 @@ public struct NodeIdentity: Sendable, Hashable {
     public init(cluster: String, node: NodeID) throws(LLMgineError) {
         guard NodeID.isValid(cluster) else {
             throw LLMgineError(
-                .invalidArgument, "cluster name \"\(cluster.printable)\": use 1 to 63 of a-z A-Z 0-9 - _ . and start with a letter or digit")
+                .invalidArgument, "cluster name \"\(cluster.printable)\": use 1 to 63 of a-z A-Z 0-9 - _ . and start with a letter or digit"
+            )
         }
         self.cluster = cluster
         self.node = node

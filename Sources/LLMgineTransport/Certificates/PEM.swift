@@ -42,7 +42,8 @@ enum PEM {
     /// The private key of a file. The error never carries what was read.
     static func privateKey(_ text: String, from path: String) throws(LLMgineError) -> Certificate.PrivateKey {
         guard let key = try? Certificate.PrivateKey(pemEncoded: text) else {
-            throw LLMgineError(.tlsFailure, "\(path): holds no private key that can be used (PKCS#8, SEC 1 or PKCS#1 in PEM, without a passphrase)")
+            throw LLMgineError(
+                .tlsFailure, "\(path): holds no private key that can be used (PKCS#8, SEC 1 or PKCS#1 in PEM, without a passphrase)")
         }
         return key
     }

@@ -1,7 +1,8 @@
-package import struct FoundationEssentials.Date
 import LLMgineCore
 package import NIOSSL
 import X509
+
+package import struct FoundationEssentials.Date
 
 /// Why TLS refused a connection, in words for the log line of whoever has to mend it.
 ///

@@ -1,9 +1,10 @@
-package import struct FoundationEssentials.Date
 package import LLMgineCore
 package import NIOCore
 package import NIOSSL
 import SwiftASN1
 import X509
+
+package import struct FoundationEssentials.Date
 
 /// What a node shows to its peers and trusts in them, loaded and checked: the only way to a TLS handler in this package.
 ///
@@ -46,7 +47,9 @@ package struct TLSMaterial: Sendable {
             throw LLMgineError(.identityRefused, "\(source.certificatePath): \(error.detail)")
         }
         var remarks: [String] = []
-        if CertificateFile.isReadableByOthers(source.keyPath) { remarks.append("\(source.keyPath) is readable by others than its owner: chmod 600") }
+        if CertificateFile.isReadableByOthers(source.keyPath) {
+            remarks.append("\(source.keyPath) is readable by others than its owner: chmod 600")
+        }
         let daysLeft = Int((leaf.notValidAfter.timeIntervalSince(now) / 86_400).rounded(.down))
         if daysLeft < 30 { remarks.append("\(source.certificatePath) expires in \(daysLeft) days") }
         self.remarks = remarks
@@ -61,7 +64,9 @@ package struct TLSMaterial: Sendable {
 
     /// Configures an accepted connection: TLS, and behind it the gate that lets nothing pass before the peer is known.
     package func secureServer(_ channel: any Channel, handshakeLimit: TimeAmount = PeerGate.handshakeLimit) throws {
-        try channel.pipeline.syncOperations.addHandlers([NIOSSLServerHandler(context: server), PeerGate(material: self, handshakeLimit: handshakeLimit)])
+        try channel.pipeline.syncOperations.addHandlers([
+            NIOSSLServerHandler(context: server), PeerGate(material: self, handshakeLimit: handshakeLimit),
+        ])
     }
 
     /// Configures a dialled connection: TLS, and behind it the gate that lets nothing pass before the peer is known.
@@ -78,7 +83,9 @@ package struct TLSMaterial: Sendable {
     package func peerIdentity(of handler: NIOSSLHandler, negotiated: String?, at now: Date = Date()) throws(LLMgineError) -> NodeIdentity {
         guard negotiated == TLSMaterial.applicationProtocol else {
             throw LLMgineError(
-                .tlsFailure, "\(TLSFailure.otherProtocol): \(negotiated.map { "\"\($0.printable)\"" } ?? "none") is not \(TLSMaterial.applicationProtocol)")
+                .tlsFailure,
+                "\(TLSFailure.otherProtocol): \(negotiated.map { "\"\($0.printable)\"" } ?? "none") is not \(TLSMaterial.applicationProtocol)"
+            )
         }
         guard let certificate = handler.peerCertificate?.parsed else {
             throw LLMgineError(.tlsFailure, TLSFailure.noCertificate(.peer).description)
@@ -96,7 +103,8 @@ package struct TLSMaterial: Sendable {
     ) throws -> (server: NIOSSLContext, client: NIOSSLContext) {
         let roots = NIOSSLTrustRoots.certificates(try authorities.map(NIOSSLCertificate.init(parsed:)))
         let shown = try chain.map { NIOSSLCertificateSource.certificate(try NIOSSLCertificate(parsed: $0)) }
-        let key = NIOSSLPrivateKeySource.privateKey(try NIOSSLPrivateKey(bytes: Array(try key.serializeAsPEM().pemString.utf8), format: .pem))
+        let key = NIOSSLPrivateKeySource.privateKey(
+            try NIOSSLPrivateKey(bytes: Array(try key.serializeAsPEM().pemString.utf8), format: .pem))
 
         func strict(_ configuration: TLSConfiguration) -> TLSConfiguration {
             var configuration = configuration

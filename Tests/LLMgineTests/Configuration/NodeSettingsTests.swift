@@ -4,7 +4,9 @@ import Testing
 
 @Suite struct `Settings of a node` {
     /// Loads from a file with the given text.
-    private func load(_ yaml: String, environment: [String: String] = [:], flags: [(key: String, value: String)] = []) throws -> LoadedSettings {
+    private func load(_ yaml: String, environment: [String: String] = [:], flags: [(key: String, value: String)] = []) throws
+        -> LoadedSettings
+    {
         let file = NSTemporaryDirectory() + "llmgine-settings-\(UUID().uuidString).yaml"
         try yaml.write(toFile: file, atomically: true, encoding: .utf8)
         defer { try? FileManager.default.removeItem(atPath: file) }
@@ -80,7 +82,8 @@ import Testing
 
     @Test func `in the environment are text for every kind`() throws {
         let loaded = try NodeSettings.load(environment: [
-            "LLMGINE_NODE_SEEDS": "a:1, b:2", "LLMGINE_NODE_ROLES": "", "LLMGINE_WORKER_SLOTS": "2", "LLMGINE_TELEMETRY_SAMPLING_RATIO": "0.5",
+            "LLMGINE_NODE_SEEDS": "a:1, b:2", "LLMGINE_NODE_ROLES": "", "LLMGINE_WORKER_SLOTS": "2",
+            "LLMGINE_TELEMETRY_SAMPLING_RATIO": "0.5",
             "LLMGINE_TELEMETRY_CONSOLE": "true", "LLMGINE_LIMITS_STOP_DEADLINE": "2m",
         ])
         #expect(loaded.settings.node.seeds == ["a:1", "b:2"])
@@ -127,12 +130,17 @@ import Testing
         #expect(
             refusal("node:\n  name: a\n", environment: ["LLMGINE_WORKER_SLOTS": "x"])
                 == "worker.slots (in the environment): expected a whole number from 0 to 1024")
-        #expect(refusal("node:\n  name: a\n", flags: [("node.nme", "x")]) == "unknown key \"node.nme\" (on the command line): did you mean node.name?")
+        #expect(
+            refusal("node:\n  name: a\n", flags: [("node.nme", "x")])
+                == "unknown key \"node.nme\" (on the command line): did you mean node.name?")
     }
 
     @Test func `remark on a variable that is none, and let the node start`() throws {
         let loaded = try NodeSettings.load(environment: ["LLMGINE_NODE_NMAE": "a", "LLMGINE_CERTS": "certs", "PATH": "/bin"])
-        #expect(loaded.remarks == ["the environment variable LLMGINE_NODE_NMAE is not a setting and is ignored; did you mean LLMGINE_NODE_NAME?"])
+        #expect(
+            loaded.remarks == [
+                "the environment variable LLMGINE_NODE_NMAE is not a setting and is ignored; did you mean LLMGINE_NODE_NAME?"
+            ])
     }
 
     @Test func `name the file that is not there`() {
@@ -162,6 +170,8 @@ import Testing
         #expect(address.description == text)
     }
 
-    @Test(arguments: ["", ":7400", "host", "host:", "host:-1", "host:65536", "fd00::1:7400", "ho st:1", "[]:1", "http://host:1", "host:1:2"])
+    @Test(arguments: [
+        "", ":7400", "host", "host:", "host:-1", "host:65536", "fd00::1:7400", "ho st:1", "[]:1", "http://host:1", "host:1:2",
+    ])
     func `is nothing else`(text: String) { #expect(HostPort(text) == nil) }
 }

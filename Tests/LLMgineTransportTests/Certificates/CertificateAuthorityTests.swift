@@ -61,6 +61,8 @@ import Testing
         try workshop.write(workshop.read(workshop.path("other/ca.key")), to: workshop.path("certs/ca.key"))
         let directory = workshop.path("certs")
         #expect(refusal { try CertificateAuthority(loading: directory) } == "\(directory)/ca.key: is not the key of \(directory)/ca.pem")
-        #expect(refusal { try CertificateAuthority(loading: workshop.path("nowhere")) } == "\(workshop.path("nowhere/ca.pem")): no such file or directory")
+        #expect(
+            refusal { try CertificateAuthority(loading: workshop.path("nowhere")) }
+                == "\(workshop.path("nowhere/ca.pem")): no such file or directory")
     }
 }

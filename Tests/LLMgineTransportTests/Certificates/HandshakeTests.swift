@@ -76,7 +76,8 @@ import X509
         let seen = try await meet(a, stranger)
         #expect(seen.client == .refused(.identityRefused, "the peer is llmgine://demo/a: another cluster than other"))
         #expect(
-            seen.server == .refused(.identityRefused, "the peer is llmgine://other/b: another cluster than demo") || seen.server.isEndOfConnection,
+            seen.server == .refused(.identityRefused, "the peer is llmgine://other/b: another cluster than demo")
+                || seen.server.isEndOfConnection,
             "\(seen.server)")
     }
 
@@ -111,7 +112,8 @@ import X509
     }
 
     @Test(arguments: [
-        Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8), Array("PUB documents.x.line 5\r\nhello\r\n".utf8), [UInt8](repeating: 0, count: 64),
+        Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8), Array("PUB documents.x.line 5\r\nhello\r\n".utf8),
+        [UInt8](repeating: 0, count: 64),
         [UInt8](repeating: 0xFF, count: 64), Array("LLMG".utf8) + [UInt8](repeating: 7, count: 4000),
     ])
     func `refuse a client that speaks in the clear`(line: [UInt8]) async throws {

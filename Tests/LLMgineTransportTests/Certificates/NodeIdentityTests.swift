@@ -12,8 +12,10 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "llmgine://", "llmgine://demo", "llmgine://demo/", "llmgine:///a", "llmgine://demo/a/", "llmgine://demo/a/b", "llmgine://demo/a?x",
-        "llmgine://demo:1/a", "LLMGINE://demo/a", "http://demo/a", " llmgine://demo/a", "llmgine://demo/a b", "llmgine://de%6Do/a", "llmgine://demo/..",
+        "", "llmgine://", "llmgine://demo", "llmgine://demo/", "llmgine:///a", "llmgine://demo/a/", "llmgine://demo/a/b",
+        "llmgine://demo/a?x",
+        "llmgine://demo:1/a", "LLMGINE://demo/a", "http://demo/a", " llmgine://demo/a", "llmgine://demo/a b", "llmgine://de%6Do/a",
+        "llmgine://demo/..",
         "llmgine://demo/a\u{0}", "llmgine://demo/\u{430}",
     ])
     func `is nothing but that`(uri: String) {

@@ -51,7 +51,8 @@ import X509
         try CertificateAuthority(cluster: "demo").save(to: workshop.path("other"))
         let foreign = CertificateSource.files(
             authority: workshop.path("other/ca.pem"), certificate: "\(directory)/node.pem", key: "\(directory)/node.key")
-        #expect(refusal { try TLSMaterial(loading: foreign) } == "\(directory)/node.pem: was not issued by \(workshop.path("other/ca.pem"))")
+        #expect(
+            refusal { try TLSMaterial(loading: foreign) } == "\(directory)/node.pem: was not issued by \(workshop.path("other/ca.pem"))")
     }
 
     @Test func `must be valid today`() throws {

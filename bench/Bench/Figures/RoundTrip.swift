@@ -35,7 +35,7 @@ struct RoundTrip: Figure {
     }
 
     private func ours(_ laboratory: Laboratory) async throws -> Reading {
-        let responder = try laboratory.bench(["node-responder", "--certs", laboratory.certificates("b")])
+        let responder = try await laboratory.bench(["node-responder", "--certs", laboratory.certificates("b")])
         defer { responder.end() }
         guard let address = try await responder.line("ready", within: .seconds(20))["address"] else { throw BenchError("no address") }
         let (warmUp, count) = counts(laboratory)
@@ -46,7 +46,7 @@ struct RoundTrip: Figure {
 
     private func bare(_ laboratory: Laboratory) async throws -> Reading {
         let certificates = laboratory.certificates("c")
-        let echo = try laboratory.bench(["peer", "tls-echo", "--certs", certificates])
+        let echo = try await laboratory.bench(["peer", "tls-echo", "--certs", certificates])
         defer { echo.end() }
         guard let port = try await echo.line("ready", within: .seconds(20))["port"] else { throw BenchError("no port") }
         let (warmUp, count) = counts(laboratory)
@@ -56,11 +56,11 @@ struct RoundTrip: Figure {
     private func viaNATS(_ servers: NATSServers?, route: Bool, _ laboratory: Laboratory) async throws -> Reading {
         guard let servers else { throw BenchError("NATS is not running") }
         let certificates = laboratory.certificates("c")
-        let responder = try laboratory.nats("nats_reply", [servers.urls[route ? 1 : 0], certificates])
+        let responder = try await laboratory.nats("nats_reply", [servers.urls[route ? 1 : 0], certificates])
         defer { responder.end() }
         _ = try await responder.line("ready", within: .seconds(20))
         let (warmUp, count) = counts(laboratory)
-        let caller = try laboratory.nats("nats_request", [servers.urls[0], certificates, warmUp, count])
+        let caller = try await laboratory.nats("nats_request", [servers.urls[0], certificates, warmUp, count])
         defer { caller.end() }
         return try Reading(await caller.line("result", within: .seconds(120)))
     }

@@ -29,21 +29,21 @@ struct StartUp: Figure {
 
     private func firstEvent(_ laboratory: Laboratory) async throws -> Reading {
         let start = monotonic()
-        let child = try laboratory.bench(["node-first", "--certs", laboratory.certificates("a")])
+        let child = try await laboratory.bench(["node-first", "--certs", laboratory.certificates("a")])
         defer { child.end() }
         _ = try await child.line("first", within: .seconds(20))
         return Reading(values: ["ms": Double(monotonic() - start) / 1e6])
     }
 
     private func joining(_ laboratory: Laboratory) async throws -> Reading {
-        let hub = try laboratory.bench(["node-beacon", "--certs", laboratory.certificates("a")])
+        let hub = try await laboratory.bench(["node-beacon", "--certs", laboratory.certificates("a")])
         defer { hub.end() }
         guard let address = try await hub.line("ready", within: .seconds(20))["address"] else { throw BenchError("no address") }
-        let second = try laboratory.bench(["node-joiner", "--certs", laboratory.certificates("b"), "--seed", address])
+        let second = try await laboratory.bench(["node-joiner", "--certs", laboratory.certificates("b"), "--seed", address])
         defer { second.end() }
         _ = try await second.line("first", within: .seconds(20))
         let start = monotonic()
-        let third = try laboratory.bench(["node-joiner", "--certs", laboratory.certificates("c"), "--seed", address])
+        let third = try await laboratory.bench(["node-joiner", "--certs", laboratory.certificates("c"), "--seed", address])
         defer { third.end() }
         _ = try await third.line("first", within: .seconds(20))
         return Reading(values: ["ms": Double(monotonic() - start) / 1e6])
@@ -55,7 +55,7 @@ struct StartUp: Figure {
         try NATSServers.configuration(name: "start", client: client, route: route, other: other, certificates: laboratory.certificates("a"))
             .write(to: file, atomically: true, encoding: .utf8)
         let start = monotonic()
-        let child = try Child(NATSServers.command(in: laboratory, configuration: file), leash: laboratory.leash, listensToErrors: true)
+        let child = try await Child(NATSServers.command(in: laboratory, configuration: file), listensToErrors: true)
         defer { child.end() }
         try await child.text("Server is ready")
         return Reading(values: ["ms": Double(monotonic() - start) / 1e6])

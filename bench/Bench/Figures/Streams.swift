@@ -15,12 +15,12 @@ struct Streams: Sendable {
 
     /// Our nodes: the sink on node b subscribes so many times, the source on node a publishes.
     func ours(subscribers: Int, frozen: Frozen = .none) async throws -> Reading {
-        let sink = try laboratory.bench([
+        let sink = try await laboratory.bench([
             "node-sink", "--certs", laboratory.certificates("b"), "--subscribers", "\(subscribers)", "--frozen", frozen.rawValue,
         ])
         defer { sink.end() }
         guard let address = try await sink.line("ready", within: .seconds(20))["address"] else { throw BenchError("the sink gave no address") }
-        let source = try laboratory.bench([
+        let source = try await laboratory.bench([
             "node-source", "--certs", laboratory.certificates("a"), "--seed", address, "--seconds", "\(laboratory.seconds)",
             "--warm-up", frozen == .none ? "0.5" : "2",
         ])
@@ -32,19 +32,18 @@ struct Streams: Sendable {
     func nats(subscribers: Int, route: Bool, frozen: Frozen = .none) async throws -> Reading {
         guard let nats else { throw BenchError(laboratory.missingNATS ?? "NATS is not running") }
         let certificates = laboratory.certificates("c")
-        let sink = try laboratory.nats("nats_sub", [nats.urls[route ? 1 : 0], certificates, "\(subscribers)"])
+        let sink = try await laboratory.nats("nats_sub", [nats.urls[route ? 1 : 0], certificates, "\(subscribers)"])
         defer { sink.end() }
         _ = try await sink.line("ready", within: .seconds(20))
-        let icicle = frozen == .none ? nil : try laboratory.nats("nats_sub", [nats.urls[route ? 1 : 0], certificates, "1"])
-        defer {
-            icicle?.thaw()
-            icicle?.end()
-        }
+        let icicle = frozen == .none ? nil : try await laboratory.nats("nats_sub", [nats.urls[route ? 1 : 0], certificates, "1"])
+        defer { icicle?.end() }
         if let icicle {
             _ = try await icicle.line("ready", within: .seconds(20))
             icicle.freeze()
         }
-        let source = try laboratory.nats("nats_pub", [nats.urls[0], certificates, "\(laboratory.seconds)"])
+        // What the server keeps for the frozen one, 64 MiB, is filled before the measuring starts.
+        let warmUp = frozen == .none ? "20000" : "450000"
+        let source = try await laboratory.nats("nats_pub", [nats.urls[0], certificates, warmUp, "\(laboratory.seconds)"])
         defer { source.end() }
         return try await Reading(sink: sink.line("result"), source: source.line("result", within: .seconds(90)), subscribers: subscribers)
     }
@@ -52,10 +51,10 @@ struct Streams: Sendable {
     /// Frames of the same size over one TLS connection, nothing else.
     func bare() async throws -> Reading {
         let certificates = laboratory.certificates("c")
-        let sink = try laboratory.bench(["peer", "tls-sink", "--certs", certificates])
+        let sink = try await laboratory.bench(["peer", "tls-sink", "--certs", certificates])
         defer { sink.end() }
         guard let port = try await sink.line("ready", within: .seconds(20))["port"] else { throw BenchError("the sink gave no port") }
-        let source = try laboratory.bench([
+        let source = try await laboratory.bench([
             "peer", "tls-source", "--certs", certificates, "--port", port, "--seconds", "\(laboratory.seconds)",
         ])
         defer { source.end() }

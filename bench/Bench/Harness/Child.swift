@@ -1,21 +1,22 @@
 import Foundation
 
-/// A process of a benchmark, on a leash: it ends when this value is ended or when this process dies.
+/// A process of a benchmark: it ends when this value is ended, and the kernel ends it when this process dies, however that comes about.
 struct Child: Sendable {
     private let process: Process
-    private let leash: Pipe
     private let lines: Lines
     private let name: String
 
     /// Starts a program. What it prints on standard error appears on ours; with `listensToErrors` it is read as lines instead.
-    init(_ command: Command, leash program: URL, listensToErrors: Bool = false) throws {
+    ///
+    /// On the main thread for two reasons: a parent-death signal is sent when the thread that started the child ends, and the threads of the
+    /// pool come and go; and a child inherits the signal mask of that thread, which in the pool blocks SIGTERM.
+    @MainActor init(_ command: Command, listensToErrors: Bool = false) throws {
         name = command.name
         process = Process()
-        leash = Pipe()
         let output = Pipe()
-        process.executableURL = program
-        process.arguments = [command.program.path] + command.arguments
-        process.standardInput = leash
+        process.executableURL = URL(filePath: "/usr/bin/setpriv")
+        process.arguments = ["--pdeathsig", "KILL", "--", command.program.path] + command.arguments
+        process.standardInput = FileHandle.nullDevice
         process.standardOutput = output
         if listensToErrors { process.standardError = output }
         let (stream, continuation) = AsyncStream.makeStream(of: String.self)
@@ -46,16 +47,13 @@ struct Child: Sendable {
         _ = try await first(within: limit, awaited: part) { $0.contains(part) ? true : nil }
     }
 
-    /// Ends the process at once.
+    /// Ends the process at once, frozen or not.
     func end() {
-        if process.isRunning { process.terminate() }
-        try? leash.fileHandleForWriting.close()
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
     }
 
     /// Stops the process where it stands, as an operator's SIGSTOP or a swapped-out machine would.
-    func freeze() { _ = process.suspend() }
-    /// Lets a frozen process go on, so that it can be ended.
-    func thaw() { _ = process.resume() }
+    func freeze() { kill(process.processIdentifier, SIGSTOP) }
 
     private func first<Found: Sendable>(within limit: Duration, awaited: String, _ match: (String) -> Found?) async throws -> Found {
         async let _ = endUnlessCancelled(after: limit)

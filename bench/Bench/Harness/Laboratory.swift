@@ -4,8 +4,6 @@ import Foundation
 struct Laboratory: Sendable {
     /// Where `bench/run` put certificates, the compiled peers and nats-server.
     let directory: URL
-    /// Holds a process to this one's life.
-    let leash: URL
     /// Shorter rounds, fewer of them.
     let quick: Bool
     /// How often each contender is measured.
@@ -22,13 +20,13 @@ struct Laboratory: Sendable {
     func certificates(_ node: String) -> String { directory.appending(path: "certs/\(node)").path }
 
     /// A subcommand of this executable as a process of its own.
-    func bench(_ arguments: [String]) throws -> Child {
-        try Child(Command(URL(filePath: "/proc/self/exe").resolvingSymlinksInPath(), arguments), leash: leash)
+    func bench(_ arguments: [String]) async throws -> Child {
+        try await Child(Command(URL(filePath: "/proc/self/exe").resolvingSymlinksInPath(), arguments))
     }
 
     /// One of the C programs of `bench/peers`.
-    func nats(_ program: String, _ arguments: [String]) throws -> Child {
-        try Child(Command(directory.appending(path: program), arguments), leash: leash)
+    func nats(_ program: String, _ arguments: [String]) async throws -> Child {
+        try await Child(Command(directory.appending(path: program), arguments))
     }
 
     /// Runs a subcommand that measures on its own and ends with one `result` line.
@@ -36,7 +34,7 @@ struct Laboratory: Sendable {
 
     /// Runs a subcommand that measures on its own and ends with one `result` line.
     func reading(_ arguments: [String]) async throws -> Reading {
-        let child = try bench(arguments)
+        let child = try await bench(arguments)
         defer { child.end() }
         return try Reading(await child.line("result", within: .seconds(120)))
     }

@@ -19,7 +19,7 @@ struct NATSServers: Sendable {
                 name: "n\(index + 1)", client: clients[index], route: routes[index], other: routes[1 - index],
                 certificates: laboratory.certificates(index == 0 ? "a" : "b"))
             try configuration.write(to: file, atomically: true, encoding: .utf8)
-            let child = try Child(NATSServers.command(in: laboratory, configuration: file), leash: laboratory.leash, listensToErrors: true)
+            let child = try await Child(NATSServers.command(in: laboratory, configuration: file), listensToErrors: true)
             children.append(child)
             do {
                 try await child.text("Server is ready")

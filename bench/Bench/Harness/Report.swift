@@ -135,7 +135,7 @@ extension Series {
 extension Measured {
     /// The same number of every contender, as an extra key.
     func all(_ make: (Series) -> JSON) -> JSON {
-        .object((ours + peers).filter { $0.failure == nil }.map { ($0.name, make($0)) })
+        .object((ours + peers).filter { $0.failure == nil && !$0.isLeftOut }.map { ($0.name, make($0)) })
     }
 
     /// What each peer lost, for those that lost something.

@@ -1,0 +1,211 @@
+import LLMgineBroker
+package import LLMgineBus
+package import LLMgineCore
+import LLMgineLink
+import LLMgineMembership
+import LLMgineRouting
+import LLMgineTransport
+import LLMgineWire
+import Logging
+import NIOCore
+import Synchronization
+
+/// The shell of the broker machine: all of this runs on the control loop.
+extension Node {
+    /// Tells the machine what happened and does what it says.
+    func drive(_ input: (inout BrokerMachine, inout [BrokerAction]) -> Void) {
+        control.preconditionInEventLoop()
+        var actions: [BrokerAction] = []
+        input(&machine.value, &actions)
+        let interest = (version: machine.value.interestVersion, hash: machine.value.interestHash)
+        state.withLock { $0.interest = interest }
+        for action in actions { perform(action) }
+    }
+
+    /// The same from any thread.
+    func tell(_ input: @escaping @Sendable (inout BrokerMachine, inout [BrokerAction]) -> Void) {
+        control.execute { self.drive(input) }
+    }
+
+    /// The same, waiting until it is done.
+    func onControl(_ input: @escaping @Sendable (inout BrokerMachine, inout [BrokerAction]) -> Void) async {
+        try? await control.submit { self.drive(input) }.get()
+    }
+
+    /// Gossip, dials and deadlines, at the machine's own pace: at most every 10 ms, at least once a second.
+    func tickLater() {
+        guard !isStopped.load(ordering: .relaxed) else { return }
+        let now = elapsed
+        let wait = min(max((machine.value.nextTick(at: now) ?? now + .seconds(1)) - now, .milliseconds(10)), .seconds(1))
+        control.scheduleTask(in: TimeAmount(wait)) {
+            self.drive { $0.ticked(at: self.elapsed, random: UInt64.random(in: 0...UInt64.max), into: &$1) }
+            self.tickLater()
+        }
+    }
+
+    private func perform(_ action: BrokerAction) {
+        switch action {
+        case .peerUp(let node, let id, let leaf): peerUp(node, id, leaf: leaf)
+        case .peerDown(let node, let id): peerDown(node, id)
+        case .peerDraining(let node, let id):
+            logger.info("peer leaves", metadata: ["peer": "\(node)"])
+            bus.desk.peerDraining(id)
+        case .close(let id, let reason): close(id, reason)
+        case .dial(let address, expecting: _): dial(address)
+        case .sendInterest(let id, let update): link(id)?.connection.send(.interest(update.frame))
+        case .sendInterestAck(let id, let version): acknowledge(id, version)
+        case .requestInterest(let id, let since): link(id)?.connection.send(.interestWanted(InterestWantedFrame(sinceVersion: since)))
+        case .scheduleInterestFlush:
+            control.scheduleTask(in: .milliseconds(10)) { self.drive { $0.interestFlushed(into: &$1) } }
+        case .routeAdded(_, let id, let entry, let leaf): routeAdded(id, entry, leaf: leaf)
+        case .routeRemoved(_, let id, let flow): routeRemoved(id, flow)
+        case .resolve(let waiter): state.withLock { $0.waiters.removeValue(forKey: waiter) }?.resume()
+        case .sendGossip(let id, let records): link(id)?.connection.send(.gossip(GossipFrame(members: records.map(\.wire))))
+        case .sendLeaving(let id): link(id)?.connection.leave(deadline: .seconds(10))
+        case .identityTaken(let incarnation):
+            logger.critical("another process lives under this node's name and is newer; this one must stop", metadata: ["incarnation": "\(incarnation)"])
+        case .request: break  // requests of this node are the bus's own business
+        }
+    }
+
+    func link(_ id: LinkID) -> PeerLink? { state.withLock { $0.links[id] ?? $0.candidates[id] } }
+
+    // MARK: Peers
+
+    private func peerUp(_ node: NodeID, _ id: LinkID, leaf: Bool) {
+        let link = state.withLock { state -> PeerLink? in
+            guard let link = state.candidates.removeValue(forKey: id) else { return nil }
+            state.links[id] = link
+            return link
+        }
+        guard let link else { return }
+        logger.info(
+            "peer linked",
+            metadata: ["peer": "\(node)", "address": "\(link.connection.address)", "role": "\(link.connection.role)", "kind": leaf ? "leaf" : "core"])
+        guard leaf else { return }
+        let relay = LeafRelay(link: link, node: self)
+        state.withLock { $0.relays[id] = relay }
+        relay.start()
+    }
+
+    private func peerDown(_ node: NodeID, _ id: LinkID) {
+        let (link, relay) = state.withLock { state in
+            (state.links.removeValue(forKey: id), state.relays.removeValue(forKey: id))
+        }
+        bus.desk.peerLost(id)
+        relay?.stop()
+        guard let link else { return }
+        for flow in link.routes() { bus.removeRemote(flow) }
+        link.ended()
+    }
+
+    private func close(_ id: LinkID, _ reason: BrokerAction.CloseReason) {
+        guard let link = link(id) else { return }
+        let (code, detail): (CloseReason, String) =
+            switch reason {
+            case .duplicateLink, .replaced: (.duplicateLink, "")
+            case .superseded: (.superseded, "")
+            case .olderIncarnation: (.superseded, "a later life of the node is linked")
+            case .duplicateIdentity: (.duplicateIdentity, "")
+            case .ourselves: (.ownNode, "")
+            case .fault(let error): (CloseReason(error), error.detail)
+            }
+        if case .duplicateIdentity = reason {
+            logger.error("refused a second process with a peer's name", metadata: ["peer": "\(link.peer)", "address": "\(link.connection.address)"])
+        }
+        link.connection.close(code, detail: detail)
+    }
+
+    private func dial(_ address: String) {
+        guard let target = try? HostPort(address), let endpoint = state.withLock({ $0.endpoint }) else { return }
+        logger.debug("dialling", metadata: ["address": "\(address)"])
+        endpoint.dial(target, delegate: self).whenFailure { error in
+            self.logger.debug("no connection", metadata: ["address": "\(address)", "error": "\(error)"])
+            self.tell { $0.dialFailed(address, at: self.elapsed, random: Double.random(in: 0..<1), into: &$1) }
+        }
+    }
+
+    // MARK: Interest
+
+    private func routeAdded(_ id: LinkID, _ entry: InterestEntry, leaf: Bool) {
+        guard let link = link(id) else { return }
+        if leaf {
+            state.withLock { $0.relays[id] }?.opened(entry)
+            return
+        }
+        switch entry.kind {
+        case .events: bus.addRemote(link.opened(entry))
+        case .responder: bus.desk.responderAdded(entry, node: link.peer, link: id, over: link)
+        }
+    }
+
+    private func routeRemoved(_ id: LinkID, _ flow: UInt32) {
+        guard let link = link(id) else { return }
+        state.withLock { $0.relays[id] }?.closed(flow)
+        bus.desk.responderRemoved(flow, link: id)
+        if let route = link.closed(flow) { bus.removeRemote(route) }
+    }
+
+    /// A peer's interest is acknowledged once it is in effect here; a leaf's once it is in effect in the whole cluster.
+    private func acknowledge(_ id: LinkID, _ version: UInt64) {
+        guard let link = link(id) else { return }
+        let frame = Frame.interestAck(InterestAckFrame(version: version))
+        if let relay = state.withLock({ $0.relays[id] }) {
+            relay.acknowledgeWhenEstablished { link.connection.send(frame) }
+        } else {
+            link.connection.send(frame)
+            joined()
+        }
+    }
+}
+
+extension Node: ClusterAttachment {
+    package func subscribed(_ subscriber: AnySubscriber) {
+        state.withLock { $0.subscribers[subscriber.id] = subscriber }
+        let entry = subscriber.entry(windowBytes: windowBytes)
+        announce(entry)
+    }
+
+    package func unsubscribed(_ subscriber: AnySubscriber) {
+        state.withLock { $0.subscribers[subscriber.id] = nil }
+        withdraw(subscriber.id)
+    }
+
+    package func responding(_ responder: Responder) { announce(responder.entry) }
+    package func stoppedResponding(_ responder: Responder) { withdraw(responder.id) }
+
+    private func announce(_ entry: InterestEntry) {
+        tell { [self] machine, actions in
+            do throws(LLMgineError) {
+                try machine.locallySubscribed(entry, into: &actions)
+            } catch {
+                logger.error("a subscription stays local", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    private func withdraw(_ flow: UInt32) {
+        tell { machine, actions in machine.locallyUnsubscribed(flow, into: &actions) }
+        for link in state.withLock({ Array($0.links.values) }) { link.forget(flow: flow) }
+    }
+
+    package func established(deadline: Duration) async throws(LLMgineError) {
+        let id = state.withLock { state in
+            state.nextWaiter += 1
+            return state.nextWaiter
+        }
+        let timer = bus.timers.schedule(at: .now + deadline) { [weak self] in
+            self?.state.withLock { $0.waiters.removeValue(forKey: id) }?
+                .resume(throwing: LLMgineError(.deadlineExceeded, "not all peers have acknowledged the subscription"))
+        }
+        do {
+            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+                state.withLock { $0.waiters[id] = continuation }
+                tell { machine, actions in machine.established(id, into: &actions) }
+            }
+            bus.timers.cancel(timer)
+        } catch {
+            throw error as? LLMgineError ?? LLMgineError(.connectionClosed, "the node has stopped", cause: error)
+        }
+    }
+}

@@ -1,0 +1,137 @@
+import LLMgineBroker
+import LLMgineBus
+package import LLMgineCore
+import LLMgineFlow
+package import LLMgineLink
+import LLMgineMembership
+import LLMgineRouting
+package import LLMgineTransport
+package import LLMgineWire
+import Logging
+import NIOCore
+import Synchronization
+
+/// What links report, on their own event loops.
+extension Node: LinkDelegate {
+    package func linkEstablished(_ connection: LinkConnection, session: LinkSession) {
+        let link = PeerLink(connection: connection, hello: session.peer)
+        state.withLock { $0.candidates[link.id] = link }
+        let info = PeerInfo(
+            node: session.peer.node, incarnation: session.peer.incarnation, kind: link.isLeaf ? .leaf : .core, roles: session.peer.roles,
+            zone: session.peer.zone, address: session.peer.advertisedAddress, dialed: connection.role == .dialer ? connection.address : nil,
+            protocolMin: UInt64(session.peer.protocols.lowerBound), protocolMax: UInt64(session.peer.protocols.upperBound))
+        tell { $0.linkEstablished(link.id, peer: info, at: self.elapsed, into: &$1) }
+    }
+
+    package func linkReceived(_ connection: LinkConnection, _ data: ReceivedData) throws(LLMgineError) {
+        guard let link = link(LinkID(connection.id)) else { return }
+        let chunk = WireChunk(data, node: link.peer, incarnation: link.hello.incarnation)
+        for id in data.flows {
+            guard let subscriber = state.withLock({ $0.subscribers[id] }) ?? state.withLock({ $0.relays[link.id] })?.uplink(id) else {
+                continue  // it has just been cancelled; the peer will hear
+            }
+            let flow = link.inbound(subscriber, windowBytes: windowBytes)
+            try flow.received(messages: chunk.count, bytes: data.index.payloadBytes)
+            if !subscriber.deliver(InboundDelivery(chunk: chunk, credit: flow)) { flow.consumed(messages: chunk.count, bytes: data.index.payloadBytes) }
+        }
+    }
+
+    package func linkReceived(_ connection: LinkConnection, _ frame: Frame, message: Message) throws(LLMgineError) {
+        guard let link = link(LinkID(connection.id)) else { return }
+        switch frame {
+        case .request(let request): try requestReceived(request, message, over: link)
+        case .reply(let reply):
+            let isBareEnd = reply.isLast && message.payload.readableBytes == 0 && message.topic == LinkConnection.replyTopic
+            guard bus.desk.replied(reply.request, isBareEnd ? nil : message, isLast: reply.isLast) else {
+                throw LLMgineError(.creditOverdrawn, "a reply came without room for it")
+            }
+        default: throw LLMgineError(.unexpectedFrame, "a message came in a frame that carries none")
+        }
+    }
+
+    private func requestReceived(_ frame: RequestFrame, _ message: Message, over link: PeerLink) throws(LLMgineError) {
+        let relayed = state.withLock { $0.relays[link.id] }?.responder(frame.flow)
+        guard let responder = relayed ?? bus.desk.responder(frame.flow) else {
+            return link.sendReplyError(frame.request, LLMgineError(.peerLost, "the responder has just stopped"))
+        }
+        try link.spendSlot(responder)
+        link.arrived(frame.request)
+        let incoming = bus.requestReceived(
+            frame.request, by: responder, from: link.peer, deadline: frame.deadline, replyWindow: frame.replyMessages, message, over: link
+        ) { link.finished(frame.request, flow: frame.flow) }
+        link.started(frame.request, incoming)
+    }
+
+    package func linkReceived(_ connection: LinkConnection, _ frame: Frame) throws(LLMgineError) {
+        let id = LinkID(connection.id)
+        guard let link = link(id) else { return }
+        switch frame {
+        case .interest(let interest):
+            let update = InterestUpdate(interest)
+            tell { $0.interestReceived(id, update, into: &$1) }
+        case .interestAck(let ack): tell { $0.interestAcknowledged(id, version: ack.version, into: &$1) }
+        case .interestWanted(let wanted): interestWanted(link, since: wanted.sinceVersion)
+        case .gossip(let gossip):
+            let records = gossip.members.map { MemberRecord($0) }
+            tell { $0.gossipReceived(id, records, at: self.elapsed, into: &$1) }
+        case .grant(let grant):
+            let limit = Credit(messages: grant.maximumMessages, bytes: grant.maximumBytes)
+            _ = connection.update { outbox in outbox.granted(flow: grant.flow, limit) }
+            bus.desk.creditChanged(grant.flow, link: id, granted: grant.maximumMessages)
+        case .blocked(let blocked):
+            guard let subscriber = state.withLock({ $0.subscribers[blocked.flow] }) ?? state.withLock({ $0.relays[id] })?.uplink(blocked.flow) else { return }
+            link.inbound(subscriber, windowBytes: windowBytes).blocked()
+        case .gap(let gap): state.withLock { $0.subscribers[gap.flow] }?.noteGap(Int(clamping: gap.count), priority: gap.priority)
+        case .replyError(let failure):
+            let code = LLMgineError.Code(rawValue: failure.code) ?? .remoteError
+            bus.desk.replied(failure.request, error: LLMgineError(code, "\(link.peer): \(failure.detail)"))
+        case .replyCredit(let credit): link.request(credit.request)?.granted(credit.maximumMessages)
+        case .cancel(let cancel): link.request(cancel.request)?.cancelled(LLMgineError(.cancelled, "the requester gave up"))
+        case .hello, .reject, .ping, .pong, .leaving, .goodbye, .intern, .data, .request, .reply, .unknown:
+            throw LLMgineError(.unexpectedFrame, "a frame reached the node that belongs to the link")
+        }
+    }
+
+    private func interestWanted(_ link: PeerLink, since version: UInt64) {
+        if let relay = state.withLock({ $0.relays[link.id] }) { return relay.sendInterest() }
+        let id = link.id
+        tell { $0.interestWanted(id, since: version, into: &$1) }
+    }
+
+    package func linkPeerInterest(_ connection: LinkConnection, version: UInt64, hash: UInt64) {
+        let id = LinkID(connection.id)
+        tell { $0.peerReportedInterest(id, version: version, hash: hash, into: &$1) }
+    }
+
+    package func linkPeerLeaving(_ connection: LinkConnection, deadline: Duration) {
+        let id = LinkID(connection.id)
+        tell { $0.peerLeaving(id, into: &$1) }
+    }
+
+    package func linkInterest(_ connection: LinkConnection) -> (version: UInt64, hash: UInt64) {
+        state.withLock { state in state.relays[LinkID(connection.id)]?.interest ?? state.interest }
+    }
+
+    package func linkClosed(_ connection: LinkConnection, _ closure: LinkClosure, wasEstablished: Bool) {
+        let id = LinkID(connection.id)
+        let lost = connection.ended()
+        let link = link(id)
+        let level: Logger.Level = closure.reason == .shuttingDown || closure.reason == .duplicateLink ? .info : .warning
+        logger.log(
+            level: level, wasEstablished ? "link closed" : "connection refused",
+            metadata: [
+                "peer": "\(link?.peer.description ?? "?")", "address": "\(connection.address)", "reason": "\(closure.reason.text)", "by": "\(closure.origin)",
+                "detail": "\(closure.detail)", "lost": "\(lost.reduce(0) { $0 + $1.messages })",
+            ])
+        let address = connection.address
+        let dialled = connection.role == .dialer
+        control.execute { [self] in
+            if wasEstablished {
+                drive { $0.linkLost(id, at: elapsed, random: Double.random(in: 0..<1), into: &$1) }
+            } else if dialled {
+                drive { $0.dialFailed(address, at: elapsed, random: Double.random(in: 0..<1), into: &$1) }
+            }
+            state.withLock { $0.candidates[id] = nil }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+import LLMgineBroker
+public import LLMgineBus
+public import LLMgineCore
+import LLMgineLink
+import LLMgineMembership
+public import LLMgineObservability
+import LLMgineRouting
+import LLMgineTransport
+import LLMgineWire
+public import Logging
+import NIOCore
+import NIOPosix
+public import ServiceLifecycle
+import Synchronization
+
+/// One member of a cluster: a local bus that peers can reach.
+///
+/// ```swift
+/// let node = try await Node(configuration: .init(name: "a", seeds: ["10.0.0.1:7400"], certificates: .directory("certs")))
+/// try await node.bus.publish(OrderPlaced(id: 7), to: "orders.eu.placed")
+/// ```
+public final class Node: Service, Sendable {
+    /// What the node was made with.
+    public let configuration: NodeConfiguration
+    /// The bus: what is published on it reaches subscribers on every node.
+    public let bus: MessageBus
+    /// Spans, metrics and observed events of this node, for handlers and exporters.
+    public let observability: ObservabilityManager
+    /// Which life of the node this is.
+    public let incarnation: Incarnation
+
+    let logger: Logger
+    let group: MultiThreadedEventLoopGroup
+    /// All inputs of the broker machine run here, in order.
+    let control: any EventLoop
+    let machine: NIOLoopBoundBox<BrokerMachine>
+    let state = Mutex(State())
+    let isStopped = Atomic<Bool>(false)
+    /// What other modules keep with a node: the LLM client, for example.
+    private let attachments = Mutex<[ObjectIdentifier: any Sendable]>([:])
+    private let epoch = ContinuousClock.now
+    /// What HELLO says where this node can be reached; known once the port is bound.
+    private let advertised = Mutex("")
+    /// What peers may have under way to one subscription, in payload bytes: enough for any one message.
+    let windowBytes: UInt64
+
+    struct State {
+        var links: [LinkID: PeerLink] = [:]
+        /// Connections whose handshake ended well, until the broker has decided.
+        var candidates: [LinkID: PeerLink] = [:]
+        var subscribers: [UInt32: AnySubscriber] = [:]
+        var dials: [UInt64: String] = [:]
+        var listener: LinkListener?
+        var relays: [LinkID: LeafRelay] = [:]
+        var waiters: [UInt64: CheckedContinuation<Void, any Error>] = [:]
+        var nextWaiter: UInt64 = 0
+        var joined: [CheckedContinuation<Void, Never>] = []
+        var hasJoined = false
+        var interest: (version: UInt64, hash: UInt64) = (0, 0)
+        var endpoint: LinkEndpoint?
+        var stopWaiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    /// Starts a node: it listens, dials its seeds, and returns once it has joined one of them or `joinTimeout` has passed.
+    /// - Throws: `tlsFailure` or `identityRefused` for certificates that cannot be used, `connectionClosed` when the port is taken,
+    ///   `invalidConfiguration`.
+    public init(
+        configuration: NodeConfiguration, observability: ObservabilityManager? = nil, logger: Logger? = nil
+    ) async throws(LLMgineError) {
+        let settings = try StartSettings(configuration)
+        self.configuration = configuration
+        let busConfiguration = BusConfiguration(name: configuration.name)
+        self.incarnation = busConfiguration.incarnation
+        self.observability = observability ?? ObservabilityManager()
+        self.bus = MessageBus(configuration: busConfiguration, observability: self.observability)
+        var log = logger ?? Logger(label: "llmgine.node")
+        log[metadataKey: "node"] = "\(configuration.name)"
+        self.logger = log
+        self.group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.eventLoops))
+        self.control = group.next()
+        self.windowBytes = max(4 << 20, UInt64(configuration.maximumPayload) * 2)
+        let own = MemberRecord(
+            node: configuration.name, incarnation: incarnation, address: settings.advertised, zone: configuration.zone, roles: configuration.roles)
+        let broker = BrokerMachine(
+            BrokerMachine.Configuration(own: own, kind: configuration.kind == .leaf ? .leaf : .core, seeds: configuration.seeds))
+        self.machine = .makeBoxSendingValue(broker, eventLoop: control)
+        do throws(LLMgineError) {
+            try await start(settings)
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
+    }
+
+    private func start(_ settings: StartSettings) async throws(LLMgineError) {
+        for remark in settings.material.remarks { logger.warning("certificate", metadata: ["remark": "\(remark)"]) }
+        let limits = WireLimits(maximumPayload: configuration.maximumPayload)
+        var address = settings.advertised
+        let endpoint = LinkEndpoint(material: settings.material, limits: limits, group: group) { [self] in
+            HelloFrame(
+                cluster: configuration.cluster, node: configuration.name, incarnation: incarnation, zone: configuration.zone, roles: configuration.roles,
+                advertisedAddress: advertised.withLock { $0 }, kind: configuration.kind == .leaf ? .leaf : .core, limits: limits, build: LLMgineVersion.text)
+        }
+        if let listen = settings.listen {
+            let listener = try await endpoint.listen(on: listen, delegate: self)
+            state.withLock { $0.listener = listener }
+            if configuration.advertise == nil, let bound = listener.address, !listen.isWildcard { address = bound.description }
+            logger.info("listening", metadata: ["address": "\(listener.address?.description ?? "?")", "cluster": "\(configuration.cluster)"])
+        }
+        advertised.withLock { [address] in $0 = address }
+        state.withLock { $0.endpoint = endpoint }
+        bus.attach(self)
+        try await respondToAdministration()
+        let known = address
+        control.execute { [self] in
+            machine.value.advertised(known)
+            drive { $0.started(at: elapsed, into: &$1) }
+            tickLater()
+        }
+        if !configuration.seeds.isEmpty, !configuration.seeds.allSatisfy({ $0 == known }) { await waitUntilJoined() }
+    }
+
+    var elapsed: Duration { .now - epoch }
+
+    /// Where it listens, with the port that was really bound; nil when it does not.
+    public var listeningAddress: String? { state.withLock { $0.listener?.address?.description } }
+
+    /// The nodes that it has a link to now, leaves left out.
+    public var peers: [NodeID] { state.withLock { $0.links.values.filter { !$0.isLeaf }.map(\.peer).sorted() } }
+
+    /// Something that another module keeps with the node, made at its first use.
+    package func attachment<Value: Sendable>(_ type: Value.Type, make: () -> Value) -> Value {
+        attachments.withLock { attachments in
+            if let known = attachments[ObjectIdentifier(type)] as? Value { return known }
+            let made = make()
+            attachments[ObjectIdentifier(type)] = made
+            return made
+        }
+    }
+
+    // MARK: Life
+
+    /// Runs until the surrounding service group shuts down gracefully, then stops. The node works without, too.
+    public func run() async throws {
+        await withGracefulShutdownHandler {
+            await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+                let isOver = state.withLock { state in
+                    guard !isStopped.load(ordering: .relaxed) else { return true }
+                    state.stopWaiters.append(continuation)
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+        } onGracefulShutdown: {
+            self.wakeStopWaiters()
+        }
+        await stop()
+    }
+
+    private func wakeStopWaiters() {
+        let waiters = state.withLock { state in
+            let waiters = state.stopWaiters
+            state.stopWaiters = []
+            return waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Leaves the cluster: peers send no new work, handlers and requests finish until the deadline, then the links close.
+    /// - Returns: what was still queued at the deadline, by subscription name; empty when nothing was lost.
+    @discardableResult
+    public func stop(deadline: Duration = .seconds(10)) async -> [String: Int] {
+        let (first, _) = isStopped.compareExchange(expected: false, desired: true, ordering: .sequentiallyConsistent)
+        guard first else { return [:] }
+        logger.info("leaving", metadata: ["deadline": "\(deadline)"])
+        let listener = state.withLock { $0.listener }
+        await listener?.close()
+        await onControl { $0.leaveStarted(into: &$1) }
+        let left = await bus.stop(deadline: deadline)
+        await onControl { $0.leaveFinished(into: &$1) }
+        let links = state.withLock { Array($0.links.values) + Array($0.candidates.values) }
+        for link in links { link.connection.close(.shuttingDown) }
+        await allLinksClosed(within: .seconds(2))
+        try? await group.shutdownGracefully()
+        wakeStopWaiters()
+        logger.info("stopped", metadata: ["undelivered": "\(left.values.reduce(0, +))"])
+        return left
+    }
+
+    private func allLinksClosed(within limit: Duration) async {
+        let end = ContinuousClock.now + limit
+        while ContinuousClock.now < end, state.withLock({ !$0.links.isEmpty }) {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
+    private func waitUntilJoined() async {
+        let timer = bus.timers.schedule(at: .now + configuration.joinTimeout) { [weak self] in self?.joined() }
+        await withCheckedContinuation { continuation in
+            let isJoined = state.withLock { state in
+                if !state.hasJoined { state.joined.append(continuation) }
+                return state.hasJoined
+            }
+            if isJoined { continuation.resume() }
+        }
+        bus.timers.cancel(timer)
+        if peers.isEmpty { logger.warning("no seed has answered yet; dialling on", metadata: ["seeds": "\(configuration.seeds.joined(separator: " "))"]) }
+    }
+
+    /// The first peer's interest is known, or the time for it is over.
+    func joined() {
+        let waiters = state.withLock { state in
+            state.hasJoined = true
+            let waiters = state.joined
+            state.joined = []
+            return waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+}
+
+/// What has to be right before anything is started.
+private struct StartSettings {
+    let material: TLSMaterial
+    let listen: HostPort?
+    let advertised: String
+
+    init(_ configuration: NodeConfiguration) throws(LLMgineError) {
+        guard NodeID.isValid(configuration.cluster) else {
+            throw LLMgineError(.invalidConfiguration, "\"\(configuration.cluster.printable)\" cannot name a cluster")
+        }
+        guard configuration.zone.isEmpty || NodeID.isValid(configuration.zone), configuration.roles.count <= WireLimits.roles,
+            configuration.roles.allSatisfy(NodeID.isValid)
+        else { throw LLMgineError(.invalidConfiguration, "zone and roles are names of 1 to 63 of a-z A-Z 0-9 - _ . and there are at most 16 roles") }
+        for seed in configuration.seeds { _ = try HostPort(seed) }
+        guard WireLimits.payloadRange.contains(configuration.maximumPayload) else {
+            throw LLMgineError(.invalidConfiguration, "the maximum payload is \(configuration.maximumPayload), expected 1 KiB to 16 MiB")
+        }
+        guard configuration.kind == .core || !configuration.seeds.isEmpty else {
+            throw LLMgineError(.invalidConfiguration, "a leaf needs the address of a node to connect to")
+        }
+        let listen = try configuration.listen.map(HostPort.init)
+        self.listen = listen
+        if let advertise = configuration.advertise {
+            advertised = try HostPort(advertise).description
+        } else {
+            advertised = listen.map { $0.isWildcard || $0.port == 0 ? "" : $0.description } ?? ""
+        }
+        let material = try TLSMaterial(loading: configuration.certificates)
+        guard material.identity.node == configuration.name, material.identity.cluster == configuration.cluster else {
+            throw LLMgineError(
+                .identityRefused,
+                "the certificate is for \(material.identity), the configuration says llmgine://\(configuration.cluster)/\(configuration.name)")
+        }
+        self.material = material
+    }
+}

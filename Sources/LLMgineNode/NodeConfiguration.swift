@@ -1,0 +1,59 @@
+public import LLMgineCore
+public import LLMgineTransport
+import NIOCore
+
+/// What a node is made with.
+public struct NodeConfiguration: Sendable {
+    /// What part a node takes in its cluster.
+    public enum Kind: Sendable, Hashable {
+        /// A member of the mesh.
+        case core
+        /// A short-lived client: it dials one seed, which relays for it, and is not a member.
+        case leaf
+    }
+
+    /// The name, which the certificate must carry.
+    public var name: NodeID
+    /// The cluster, which the certificate must carry. Default `llmgine`.
+    public var cluster: String
+    /// Mesh member or client. Default core.
+    public var kind: Kind
+    /// `host:port` to listen on; nil for none. Default `0.0.0.0:7400` for core nodes. Port 0 lets the system choose.
+    public var listen: String?
+    /// `host:port` by which others reach this node. Default: the address it listens on, unless that is a wildcard.
+    public var advertise: String?
+    /// `host:port` of nodes to find the cluster by. They are dialled for ever.
+    public var seeds: [String]
+    /// Where its certificates are.
+    public var certificates: CertificateSource
+    /// What others may know it is good for, such as `worker`. At most 16.
+    public var roles: [String]
+    /// Where it runs. Default: none.
+    public var zone: String
+    /// How long the start waits to have joined one of the seeds. It goes on without and keeps dialling. Default 2 s.
+    public var joinTimeout: Duration
+    /// The most payload bytes of one message over a link. Default 1 MiB, at most 16 MiB.
+    public var maximumPayload: Int
+    /// Threads that move bytes. Default: half of the cores, at least 1 and at most 4.
+    public var eventLoops: Int
+
+    /// A configuration with the documented defaults.
+    public init(
+        name: NodeID, cluster: String = "llmgine", kind: Kind = .core, listen: String? = "0.0.0.0:7400", advertise: String? = nil, seeds: [String] = [],
+        certificates: CertificateSource = .directory("certs"), roles: [String] = [], zone: String = "", joinTimeout: Duration = .seconds(2),
+        maximumPayload: Int = 1 << 20, eventLoops: Int? = nil
+    ) {
+        self.name = name
+        self.cluster = cluster
+        self.kind = kind
+        self.listen = kind == .leaf ? nil : listen
+        self.advertise = advertise
+        self.seeds = seeds
+        self.certificates = certificates
+        self.roles = roles
+        self.zone = zone
+        self.joinTimeout = joinTimeout
+        self.maximumPayload = maximumPayload
+        self.eventLoops = eventLoops ?? min(4, max(1, System.coreCount / 2))
+    }
+}

@@ -1,0 +1,103 @@
+import LLMgineBroker
+import LLMgineBus
+public import LLMgineCore
+import LLMgineMembership
+import LLMgineTransport
+import NIOCore
+import Synchronization
+
+import class FoundationEssentials.JSONEncoder
+
+/// What a node knows of itself and of its cluster at one moment.
+public struct NodeStatus: Sendable, Hashable, Codable {
+    /// The node that tells.
+    public var node: NodeID
+    /// Its cluster.
+    public var cluster: String
+    /// The version of its software.
+    public var version: String
+    /// Every member that it knows, itself first.
+    public var members: [Member]
+    /// Its subscriptions.
+    public var subscriptions: [SubscriptionStatus]
+
+    /// One member of the cluster.
+    public struct Member: Sendable, Hashable, Codable {
+        /// The member.
+        public var node: NodeID
+        /// `self`, `linked`, `leaving`, `left`, `unreachable`, `leaf`.
+        public var state: String
+        /// Where it can be reached.
+        public var address: String
+        /// What it is good for.
+        public var roles: [String]
+        /// The last round trip of a ping, in microseconds.
+        public var roundTripMicroseconds: Int64?
+        /// How many subscriptions and responders it has told this node of.
+        public var interests: Int
+    }
+
+    /// One subscription of the node.
+    public struct SubscriptionStatus: Sendable, Hashable, Codable {
+        /// Its name.
+        public var name: String
+        /// Its filters.
+        public var filters: [String]
+        /// Events that wait.
+        public var queued: UInt64
+        /// Handler calls that returned.
+        public var processed: UInt64
+        /// Events that were lost or refused for want of room.
+        public var lost: UInt64
+    }
+}
+
+extension Node {
+    /// Asks the node for its status.
+    public func status() async -> NodeStatus {
+        let links = state.withLock { $0.links }
+        let nodes = try? await control.submit { self.machine.value.nodes }.get()
+        let own = NodeStatus.Member(
+            node: configuration.name, state: "self", address: listeningAddress ?? "", roles: configuration.roles, roundTripMicroseconds: nil, interests: 0)
+        let others = (nodes ?? []).filter { $0.node != configuration.name }.map { status in
+            NodeStatus.Member(
+                node: status.node, state: Node.describe(status), address: status.record?.address ?? "", roles: status.record?.roles ?? [],
+                roundTripMicroseconds: status.link.flatMap { links[$0]?.connection.roundTrip }.map { $0.microseconds }, interests: status.interestEntries)
+        }
+        return NodeStatus(
+            node: configuration.name, cluster: configuration.cluster, version: LLMgineVersion.text, members: [own] + others,
+            subscriptions: bus.subscriptionStatus().map { name, filters, statistics in
+                NodeStatus.SubscriptionStatus(
+                    name: name, filters: filters, queued: statistics.queued, processed: statistics.processed,
+                    lost: statistics.evicted + statistics.rejected + statistics.missed)
+            })
+    }
+
+    private static func describe(_ status: LLMgineBroker.NodeStatus) -> String {
+        if status.isLeaf { return "leaf" }
+        if status.isDraining { return "leaving" }
+        if status.link != nil { return "linked" }
+        return status.record?.state == .left ? "left" : "unreachable"
+    }
+
+    /// Where a node answers for its status: what `llmgine nodes` asks.
+    package static func statusTopic(_ node: NodeID) throws(LLMgineError) -> Topic { try Topic("llmgine.status.\(node.name)") }
+
+    func respondToAdministration() async throws(LLMgineError) {
+        guard configuration.kind == .core else { return }
+        let topic = try Node.statusTopic(configuration.name)
+        try await bus.respond(to: TopicFilter(topic), options: ResponderOptions(name: "status")) { [weak self] _, _ in
+            guard let self else { throw LLMgineError(.stopped, "the node has stopped") }
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            return ByteBuffer(bytes: try encoder.encode(await status()))
+        }
+    }
+}
+
+extension Duration {
+    fileprivate var microseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds &* 1_000_000 &+ attoseconds / 1_000_000_000_000
+    }
+}

@@ -1,0 +1,230 @@
+import LLMgineBroker
+import LLMgineBus
+import LLMgineCore
+import LLMgineFlow
+import LLMgineRouting
+import LLMgineLink
+import LLMgineTransport
+import LLMgineWire
+import NIOCore
+import Synchronization
+
+/// A link that takes part: what the bus sends through it, and the credit that this node has granted the peer.
+final class PeerLink: RemoteLink {
+    let connection: LinkConnection
+    let id: LinkID
+    let hello: HelloFrame
+    let isLeaf: Bool
+    private let state = Mutex(State())
+
+    private struct State {
+        /// What this node's subscriptions have granted the peer.
+        var inbound: [UInt32: InboundFlow] = [:]
+        /// Requests of the peer that run here; nil until its handler has been started.
+        var requests: [UInt64: IncomingRequest?] = [:]
+        /// What this node's responders have granted the peer, and what it has used, in requests.
+        var slots: [UInt32: (granted: UInt64, used: UInt64)] = [:]
+        /// The peer's subscriptions, as the router knows them.
+        var routes: [UInt32: RemoteFlow] = [:]
+    }
+
+    init(connection: LinkConnection, hello: HelloFrame) {
+        self.connection = connection
+        self.id = LinkID(connection.id)
+        self.hello = hello
+        self.isLeaf = hello.kind == .leaf
+    }
+
+    var peer: NodeID { hello.node }
+
+    // MARK: Events, outbound
+
+    func route(flows: [UInt32]) -> any RemoteRoute { LinkRoute(link: self, flows: flows) }
+
+    /// The peer has subscribed: what matches may be queued for it from now on.
+    func opened(_ entry: InterestEntry) -> RemoteFlow {
+        let flow = RemoteFlow(link: self, flow: entry.flow, filters: entry.filters, group: entry.group)
+        state.withLock { $0.routes[entry.flow] = flow }
+        connection.update { outbox in
+            outbox.opened(flow: entry.flow, whenFull: entry.whenFull, window: Credit(messages: entry.windowMessages, bytes: entry.windowBytes))
+        }
+        return flow
+    }
+
+    func closed(_ flow: UInt32) -> RemoteFlow? {
+        connection.update { outbox in _ = outbox.closed(flow: flow) }
+        return state.withLock { $0.routes.removeValue(forKey: flow) }
+    }
+
+    func routes() -> [RemoteFlow] { state.withLock { Array($0.routes.values) } }
+
+    // MARK: Events, inbound
+
+    /// The ledger of one flow, made when the first message comes.
+    func inbound(_ subscriber: AnySubscriber, windowBytes: UInt64) -> InboundFlow {
+        state.withLock { state in
+            if let known = state.inbound[subscriber.id] { return known }
+            let flow = InboundFlow(flow: subscriber.id, window: subscriber.window(bytes: windowBytes), connection: connection)
+            state.inbound[subscriber.id] = flow
+            return flow
+        }
+    }
+
+    func forget(flow: UInt32) {
+        state.withLock { state in
+            state.inbound[flow] = nil
+            state.slots[flow] = nil
+        }
+    }
+
+    // MARK: Requests
+
+    func sendRequest(_ request: UInt64, flow: UInt32, deadline: Duration, replyWindow: UInt64, _ message: Message) throws(LLMgineError) {
+        try connection.send(encoding: message) { run in
+            .request(RequestFrame(request: request, flow: flow, deadline: deadline, replyMessages: replyWindow, replyBytes: .max, message: run))
+        }
+    }
+
+    func cancelRequest(_ request: UInt64) { connection.send(.cancel(CancelFrame(request: request))) }
+
+    func grantReplies(_ request: UInt64, messages: UInt64) {
+        connection.send(.replyCredit(ReplyCreditFrame(request: request, maximumMessages: messages, maximumBytes: .max)))
+    }
+
+    func sendReply(_ request: UInt64, _ message: Message, isLast: Bool) throws(LLMgineError) {
+        try connection.send(encoding: message) { run in .reply(ReplyFrame(request: request, isLast: isLast, message: run)) }
+    }
+
+    func sendReplyEnd(_ request: UInt64) {
+        var run = ByteBuffer()
+        MessageWriter.write(MessageFields(topicRef: 0), payload: ByteBuffer(), into: &run)
+        connection.send(.reply(ReplyFrame(request: request, isLast: true, message: run)))
+    }
+
+    func sendReplyError(_ request: UInt64, _ error: LLMgineError) {
+        connection.send(.replyError(ReplyErrorFrame(request: request, code: error.code.rawValue, detail: error.detail)))
+    }
+
+    /// Takes one slot of a responder's grant. - Throws: `creditOverdrawn`.
+    func spendSlot(_ responder: Responder) throws(LLMgineError) {
+        let isWithin = state.withLock { state in
+            let slots = state.slots[responder.id] ?? (granted: UInt64(responder.options.concurrency), used: 0)
+            state.slots[responder.id] = (slots.granted, slots.used + 1)
+            return slots.used < slots.granted
+        }
+        guard isWithin else { throw LLMgineError(.creditOverdrawn, "a request came for \(responder.name) without a free slot") }
+    }
+
+    /// A request of the peer is about to be handled; it may be done before ``started(_:_:)`` is called.
+    func arrived(_ request: UInt64) { state.withLock { $0.requests[request] = .some(nil) } }
+
+    func started(_ request: UInt64, _ incoming: IncomingRequest) {
+        state.withLock { state in
+            if state.requests[request] != nil { state.requests[request] = incoming }
+        }
+    }
+
+    /// A request of the peer is done: its slot is granted again.
+    func finished(_ request: UInt64, flow: UInt32) {
+        let granted: UInt64? = state.withLock { state in
+            state.requests[request] = nil
+            guard let slots = state.slots[flow] else { return nil }
+            state.slots[flow] = (slots.granted + 1, slots.used)
+            return slots.granted + 1
+        }
+        if let granted { connection.send(.grant(GrantFrame(flow: flow, maximumMessages: granted, maximumBytes: .max))) }
+    }
+
+    func request(_ number: UInt64) -> IncomingRequest? { state.withLock { $0.requests[number] ?? nil } }
+
+    /// The link is over: what runs for the peer is cancelled.
+    func ended() {
+        let requests = state.withLock { state in
+            let running = state.requests.values.compactMap { $0 }
+            state.requests = [:]
+            state.inbound = [:]
+            return running
+        }
+        for request in requests { request.cancelled(LLMgineError(.connectionClosed, "the link to \(peer) is gone")) }
+    }
+}
+
+/// The way to a set of flows of one peer.
+final class LinkRoute: RemoteRoute {
+    private let link: PeerLink
+    private let flows: [UInt32]
+
+    init(link: PeerLink, flows: [UInt32]) {
+        self.link = link
+        self.flows = flows
+    }
+
+    var peer: NodeID { link.peer }
+
+    func offer(_ message: borrowing Message, sequence: UInt64) -> RemoteOffer {
+        do throws(LLMgineError) {
+            switch try link.connection.append(message, sequence: sequence, to: flows) {
+            case .queued(let evicted, let rejected): return .accepted(evicted: evicted, rejected: rejected)
+            case .full: return .full
+            case nil: return .closed
+            }
+        } catch {
+            return .failed(error)
+        }
+    }
+
+    func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool { await link.connection.waitForRoom(onRegistered) }
+    func giveUp(_ waiter: UInt64) { link.connection.giveUp(waiter) }
+
+    func demote() -> [String] {
+        link.connection.update { [flows] outbox in outbox.demoted(flows: flows) }.map { "\(link.peer)/\($0)" }
+    }
+
+    var blockDeadline: Duration { link.connection.read { [flows] outbox in outbox.blockDeadline(flows: flows) } }
+    var credit: Int { link.connection.read { [flows] outbox in flows.map { outbox.room(flow: $0) }.min() ?? 0 } }
+}
+
+/// The subscriber's end of one flow: turns what the handler is done with into grants.
+final class InboundFlow: CreditReturn {
+    private let flow: UInt32
+    private let connection: LinkConnection
+    private let ledger: Mutex<CreditLedger>
+
+    init(flow: UInt32, window: Credit, connection: LinkConnection) {
+        self.flow = flow
+        self.connection = connection
+        self.ledger = Mutex(CreditLedger(window: window))
+    }
+
+    /// - Throws: `creditOverdrawn`.
+    func received(messages: Int, bytes: Int) throws(LLMgineError) {
+        let result = ledger.withLock { ledger -> Result<Void, LLMgineError> in
+            do throws(LLMgineError) { return .success(try ledger.received(messages: messages, bytes: bytes)) } catch { return .failure(error) }
+        }
+        try result.get()
+    }
+
+    func consumed(messages: Int, bytes: Int) {
+        guard let grant = ledger.withLock({ $0.consumed(messages: messages, bytes: bytes) }) else { return }
+        send(grant)
+    }
+
+    /// The publisher says that it cannot go on.
+    func blocked() { send(ledger.withLock { $0.blocked() }) }
+
+    private func send(_ grant: Credit) {
+        connection.send(.grant(GrantFrame(flow: flow, maximumMessages: grant.messages, maximumBytes: grant.bytes)))
+    }
+}
+
+extension AnySubscriber {
+    /// What each peer may have under way: as many messages as the queue takes.
+    func window(bytes: UInt64) -> Credit { Credit(messages: UInt64(options.capacity), bytes: bytes) }
+
+    /// What peers are told of it.
+    func entry(windowBytes: UInt64) -> InterestEntry {
+        InterestEntry(
+            flow: id, kind: .events, filters: filters, group: options.group, whenFull: options.whenFull, windowMessages: UInt64(options.capacity),
+            windowBytes: windowBytes)
+    }
+}

@@ -1,0 +1,34 @@
+import LLMgineBus
+import LLMgineCore
+import LLMgineTransport
+import LLMgineWire
+import NIOCore
+
+/// A DATA frame as subscriptions take it: verified, still encoded, shared by all flows that it names.
+final class WireChunk: InboundChunk {
+    private let data: ReceivedData
+    let node: NodeID
+    let incarnation: Incarnation
+
+    init(_ data: ReceivedData, node: NodeID, incarnation: Incarnation) {
+        self.data = data
+        self.node = node
+        self.incarnation = incarnation
+    }
+
+    var count: Int { data.index.count }
+    var priority: Priority { data.priority }
+
+    func message(at index: Int) -> InboundMessage {
+        let wire = data.index[index]
+        let topic: Topic
+        let eventType: String?
+        switch data.names {
+        case .same(let all, let type): (topic, eventType) = (all, type)
+        case .each(let names): (topic, eventType) = names[index]
+        }
+        return InboundMessage(
+            message: Message(wire, topic: topic, eventType: eventType, priority: data.priority), sequence: wire.sequence,
+            encodedBytes: wire.payload.readableBytes)
+    }
+}

@@ -1,0 +1,359 @@
+import LLMgineBroker
+import LLMgineCore
+import LLMgineMembership
+import LLMgineRouting
+import Testing
+
+/// A broker with its actions at hand.
+private struct Bench {
+    var broker: BrokerMachine
+
+    init(_ node: NodeID = "m", kind: PeerInfo.Kind = .core, seeds: [String] = []) {
+        broker = BrokerMachine(
+            .init(own: MemberRecord(node: node, incarnation: Incarnation(1), address: "\(node):1"), kind: kind, seeds: seeds))
+    }
+
+    mutating func act(_ body: (inout BrokerMachine, inout [BrokerAction]) -> Void) -> [BrokerAction] {
+        var actions: [BrokerAction] = []
+        body(&broker, &actions)
+        return actions
+    }
+
+    mutating func linked(
+        _ link: UInt64, _ node: NodeID, incarnation: UInt64 = 1, kind: PeerInfo.Kind = .core, address: String? = nil, dialed: String? = nil,
+        at now: Duration = .zero
+    ) -> [BrokerAction] {
+        let info = PeerInfo(node: node, incarnation: Incarnation(incarnation), kind: kind, address: address ?? "\(node):1", dialed: dialed)
+        return act { $0.linkEstablished(LinkID(link), peer: info, at: now, into: &$1) }
+    }
+
+    mutating func lost(_ link: UInt64, at now: Duration = .zero) -> [BrokerAction] {
+        act { $0.linkLost(LinkID(link), at: now, random: 0, into: &$1) }
+    }
+
+    mutating func subscribed(_ flow: UInt32) throws -> [BrokerAction] {
+        var actions: [BrokerAction] = []
+        try broker.locallySubscribed(entry(flow), into: &actions)
+        return actions
+    }
+
+    mutating func flushed() -> [BrokerAction] { act { $0.interestFlushed(into: &$1) } }
+    mutating func established(_ waiter: UInt64) -> [BrokerAction] { act { $0.established(waiter, into: &$1) } }
+
+    mutating func acknowledged(_ link: UInt64, _ version: UInt64) -> [BrokerAction] {
+        act { $0.interestAcknowledged(LinkID(link), version: version, into: &$1) }
+    }
+
+    mutating func received(_ link: UInt64, _ update: InterestUpdate) -> [BrokerAction] {
+        act { $0.interestReceived(LinkID(link), update, into: &$1) }
+    }
+}
+
+private func entry(_ flow: UInt32, _ kind: InterestEntry.Kind = .events) -> InterestEntry {
+    InterestEntry(flow: flow, kind: kind, filters: ["a.>"], windowMessages: 8, windowBytes: 1024)
+}
+
+private func snapshot(_ to: UInt64, _ adds: InterestEntry...) -> InterestUpdate {
+    InterestUpdate(snapshot: true, from: 0, to: to, adds: adds)
+}
+
+private func delta(_ from: UInt64, _ to: UInt64, adds: [InterestEntry] = [], removes: [UInt32] = []) -> InterestUpdate {
+    InterestUpdate(snapshot: false, from: from, to: to, adds: adds, removes: removes)
+}
+
+@Suite struct `A new link` {
+    @Test func `hears at once of interest and members`() throws {
+        var bench = Bench()
+        _ = try bench.subscribed(1)
+        _ = bench.flushed()
+        #expect(
+            bench.linked(1, "b") == [
+                .peerUp("b", LinkID(1), leaf: false),
+                .sendInterest(LinkID(1), snapshot(1, entry(1))),
+                .sendGossip(
+                    LinkID(1),
+                    [
+                        MemberRecord(node: "m", incarnation: Incarnation(1), address: "m:1"),
+                        MemberRecord(node: "b", incarnation: Incarnation(1), counter: 0, state: .up, address: "b:1"),
+                    ]),
+            ])
+    }
+
+    @Test(arguments: [("a", false), ("z", true)] as [(NodeID, Bool)])
+    func `of two mutual dials stays when the lower node dialled it`(peer: NodeID, oursStays: Bool) {
+        var bench = Bench()
+        _ = bench.linked(1, peer)
+        let second = bench.linked(2, peer, dialed: "\(peer):1")
+        if oursStays {
+            #expect(second.prefix(2) == [.peerDown(peer, LinkID(1)), .close(LinkID(1), .duplicateLink)])
+        } else {
+            #expect(second == [.close(LinkID(2), .duplicateLink)])
+        }
+        var other = Bench()
+        _ = other.linked(1, peer, dialed: "\(peer):1")
+        let reversed = other.linked(2, peer)
+        #expect(reversed.contains(.close(LinkID(oursStays ? 2 : 1), .duplicateLink)))
+        #expect(other.broker.link(to: peer) == LinkID(oursStays ? 1 : 2))
+    }
+
+    @Test func `of a later life replaces the old one, of an earlier life is refused`() {
+        var bench = Bench()
+        _ = bench.linked(1, "b", incarnation: 5)
+        #expect(bench.linked(2, "b", incarnation: 4) == [.close(LinkID(2), .olderIncarnation)])
+        _ = bench.received(1, snapshot(1, entry(7)))
+        let actions = bench.linked(3, "b", incarnation: 6)
+        #expect(
+            actions.prefix(4) == [
+                .routeRemoved("b", LinkID(1), 7), .peerDown("b", LinkID(1)), .close(LinkID(1), .superseded),
+                .peerUp("b", LinkID(3), leaf: false),
+            ])
+        #expect(bench.lost(1) == [])
+        #expect(bench.broker.link(to: "b") == LinkID(3))
+    }
+
+    @Test func `of a clone at another address is refused`() {
+        var bench = Bench()
+        _ = bench.linked(1, "b")
+        #expect(bench.linked(2, "b", address: "elsewhere:1") == [.close(LinkID(2), .duplicateIdentity)])
+    }
+
+    @Test func `that the peer dialled again takes the place of the one it lost`() {
+        var bench = Bench()
+        _ = bench.linked(1, "b")
+        #expect(bench.linked(2, "b").prefix(2) == [.peerDown("b", LinkID(1)), .close(LinkID(1), .replaced)])
+    }
+
+    @Test func `to ourselves is closed and its address not dialled again`() {
+        var bench = Bench(seeds: ["alias:1"])
+        #expect(bench.act { $0.started(at: .zero, into: &$1) } == [.dial("alias:1", expecting: nil)])
+        #expect(bench.linked(1, "m", dialed: "alias:1") == [.close(LinkID(1), .ourselves)])
+        #expect(bench.act { $0.ticked(at: .seconds(100), random: 0, into: &$1) } == [])
+    }
+
+    @Test func `of a leaf hears neither interest nor gossip, but its interest counts`() throws {
+        var bench = Bench()
+        _ = try bench.subscribed(1)
+        #expect(bench.linked(1, "cli", kind: .leaf) == [.peerUp("cli", LinkID(1), leaf: true)])
+        #expect(bench.flushed() == [])
+        #expect(
+            bench.received(1, snapshot(1, entry(9))) == [
+                .routeAdded("cli", LinkID(1), entry(9), leaf: true), .sendInterestAck(LinkID(1), 1),
+            ])
+        #expect(bench.established(5) == [.resolve(5)])
+        #expect(bench.broker.members.others == [])
+        #expect(bench.broker.nodes.map(\.node) == ["m", "cli"])
+        #expect(bench.broker.nodes.last?.interestEntries == 1)
+        #expect(bench.lost(1) == [.routeRemoved("cli", LinkID(1), 9), .peerDown("cli", LinkID(1))])
+    }
+}
+
+@Suite struct `Interest of this node` {
+    @Test func `goes out as one update per peer after the window`() throws {
+        var bench = Bench()
+        _ = bench.linked(1, "b")
+        _ = bench.linked(2, "c")
+        #expect(try bench.subscribed(1) == [.scheduleInterestFlush])
+        #expect(try bench.subscribed(2) == [])
+        #expect(bench.act { $0.locallyUnsubscribed(1, into: &$1) } == [])
+        let update = delta(0, 1, adds: [entry(2)])
+        let expected = InterestUpdate(snapshot: true, from: 0, to: 1, adds: update.adds)
+        #expect(bench.flushed() == [.sendInterest(LinkID(1), expected), .sendInterest(LinkID(2), expected)])
+        #expect(bench.act { $0.locallyUnsubscribed(2, into: &$1) } == [.scheduleInterestFlush])
+        #expect(bench.flushed().first == .sendInterest(LinkID(1), delta(1, 2, removes: [2])))
+        #expect(bench.flushed() == [])
+    }
+
+    @Test func `is established when every peer of that moment knows it`() throws {
+        var bench = Bench()
+        _ = bench.linked(1, "b")
+        _ = bench.linked(2, "c")
+        _ = try bench.subscribed(1)
+        #expect(bench.established(77).count == 2)
+        #expect(bench.acknowledged(1, 1) == [])
+        _ = bench.linked(3, "d")
+        #expect(bench.acknowledged(2, 1) == [.resolve(77)])
+        #expect(bench.established(78) == [])
+        #expect(bench.acknowledged(3, 1) == [.resolve(78)])
+    }
+
+    @Test func `does not wait for a peer that is lost`() throws {
+        var bench = Bench()
+        _ = bench.linked(1, "b")
+        _ = try bench.subscribed(1)
+        _ = bench.established(77)
+        #expect(bench.lost(1).contains(.resolve(77)))
+    }
+
+    @Test func `is established at once without peers`() throws {
+        var bench = Bench()
+        _ = try bench.subscribed(1)
+        #expect(bench.established(1) == [.resolve(1)])
+    }
+
+    @Test func `is not believed to be known further than it was told`() throws {
+        var bench = Bench()
+        _ = bench.linked(1, "b")
+        #expect(bench.acknowledged(1, 999) == [])
+        _ = try bench.subscribed(1)
+        #expect(bench.established(7) == [.sendInterest(LinkID(1), snapshot(1, entry(1)))])
+        #expect(bench.acknowledged(1, 1) == [.resolve(7)])
+    }
+
+    @Test func `is bounded`() throws {
+        var broker = BrokerMachine(.init(own: MemberRecord(node: "m", incarnation: Incarnation(1), address: ""), maximumInterest: 1))
+        var actions: [BrokerAction] = []
+        try broker.locallySubscribed(entry(1), into: &actions)
+        #expect(throws: LLMgineError(.limitExceeded, "")) { try broker.locallySubscribed(entry(2), into: &actions) }
+    }
+}
+
+@Suite struct `Interest of a peer` {
+    @Test func `becomes routes before it is acknowledged`() {
+        var bench = Bench()
+        _ = bench.linked(1, "b")
+        #expect(
+            bench.received(1, snapshot(1, entry(4))) == [
+                .routeAdded("b", LinkID(1), entry(4), leaf: false), .sendInterestAck(LinkID(1), 1),
+            ])
+        #expect(
+            bench.received(1, delta(1, 3, adds: [entry(5)], removes: [4])) == [
+                .routeRemoved("b", LinkID(1), 4), .routeAdded("b", LinkID(1), entry(5), leaf: false), .sendInterestAck(LinkID(1), 3),
+            ])
+    }
+
+    @Test func `is asked for once when an update is missing`() {
+        var bench = Bench()
+        _ = bench.linked(1, "b")
+        _ = bench.received(1, snapshot(2, entry(4)))
+        #expect(bench.received(1, delta(3, 4, adds: [entry(6)])) == [.requestInterest(LinkID(1), since: 2)])
+        #expect(bench.received(1, delta(4, 5, adds: [entry(7)])) == [])
+        #expect(bench.received(1, delta(2, 5, adds: [entry(5), entry(6), entry(7)])).last == .sendInterestAck(LinkID(1), 5))
+    }
+
+    @Test func `is asked for when a ping tells something else`() {
+        var bench = Bench()
+        _ = bench.linked(1, "b")
+        _ = bench.received(1, snapshot(1, entry(4)))
+        let ping = { (version: UInt64, hash: UInt64) in
+            bench.act { $0.peerReportedInterest(LinkID(1), version: version, hash: hash, into: &$1) }
+        }
+        #expect(ping(1, entry(4).stableHash) == [])
+        #expect(ping(3, 0) == [.requestInterest(LinkID(1), since: 1)])
+        #expect(ping(1, 0) == [.requestInterest(LinkID(1), since: 0)])
+    }
+
+    @Test func `is answered from where the peer is`() throws {
+        var bench = Bench()
+        _ = bench.linked(1, "b")
+        _ = try bench.subscribed(1)
+        _ = bench.flushed()
+        _ = try bench.subscribed(2)
+        _ = bench.flushed()
+        #expect(
+            bench.act { $0.interestWanted(LinkID(1), since: 1, into: &$1) } == [.sendInterest(LinkID(1), delta(1, 2, adds: [entry(2)]))])
+        #expect(
+            bench.act { $0.interestWanted(LinkID(1), since: 0, into: &$1) } == [.sendInterest(LinkID(1), snapshot(2, entry(1), entry(2)))])
+    }
+
+    @Test func `beyond its limit closes the link`() {
+        var bench = Bench()
+        bench.broker = BrokerMachine(.init(own: MemberRecord(node: "m", incarnation: Incarnation(1), address: ""), maximumInterest: 1))
+        _ = bench.linked(1, "b")
+        #expect(bench.received(1, snapshot(2, entry(1), entry(2))) == [.close(LinkID(1), .fault(LLMgineError(.limitExceeded, "")))])
+    }
+
+    @Test func `on a closed link changes nothing`() {
+        var bench = Bench()
+        #expect(bench.received(9, snapshot(1, entry(1))) == [])
+        #expect(bench.lost(9) == [])
+    }
+
+    @Test func `makes responders, whose requests fail with their link`() {
+        var bench = Bench()
+        _ = bench.linked(1, "b")
+        _ = bench.received(1, snapshot(1, entry(4, .responder)))
+        #expect(bench.act { $0.creditChanged(LinkID(1), flow: 4, granted: 1, into: &$1) } == [])
+        let started = bench.act { $0.requestStarted(1, topic: "a.b", deadline: .seconds(5), random: (0, 0), at: .zero, into: &$1) }
+        #expect(started == [.request(.dispatch(1, to: ResponderID(link: LinkID(1), flow: 4), node: "b"))])
+        #expect(bench.lost(1).contains(.request(.fail(1, LLMgineError(.peerLost, "")))))
+    }
+}
+
+@Suite struct `Membership of a node` {
+    private func record(_ node: NodeID, _ state: MemberRecord.State = .up, counter: UInt64 = 1) -> MemberRecord {
+        MemberRecord(node: node, incarnation: Incarnation(1), counter: counter, state: state, address: "\(node):1")
+    }
+
+    @Test func `dials whom it hears of and redials whom it lost`() {
+        var bench = Bench(seeds: ["b:1"])
+        #expect(bench.act { $0.started(at: .zero, into: &$1) } == [.dial("b:1", expecting: nil)])
+        _ = bench.linked(1, "b", dialed: "b:1")
+        let heard = bench.act { $0.gossipReceived(LinkID(1), [record("b"), record("c"), record("d", .left)], at: .zero, into: &$1) }
+        #expect(heard == [.dial("c:1", expecting: "c")])
+        #expect(bench.act { $0.dialFailed("c:1", at: .zero, random: 0, into: &$1) } == [])
+        #expect(bench.broker.nextTick(at: .zero) == .milliseconds(25))
+        #expect(bench.act { $0.ticked(at: .milliseconds(25), random: 0, into: &$1) } == [.dial("c:1", expecting: "c")])
+        #expect(bench.lost(1, at: .seconds(1)) == [.peerDown("b", LinkID(1))])
+        #expect(bench.act { $0.ticked(at: .milliseconds(1025), random: 0, into: &$1) } == [.dial("b:1", expecting: "b")])
+    }
+
+    @Test func `gossips with one peer every five seconds`() {
+        var bench = Bench()
+        _ = bench.act { $0.started(at: .zero, into: &$1) }
+        _ = bench.linked(1, "b")
+        _ = bench.linked(2, "c")
+        #expect(bench.act { $0.ticked(at: .milliseconds(4999), random: 1, into: &$1) } == [])
+        let gossip = bench.act { $0.ticked(at: .seconds(5), random: 1, into: &$1) }
+        #expect(gossip.count == 1)
+        guard case .sendGossip(LinkID(2), let records) = gossip.first else {
+            Issue.record("no gossip to the second peer: \(gossip)")
+            return
+        }
+        #expect(records.map(\.node) == ["m", "b", "c"])
+    }
+
+    @Test func `refutes what is said of it to all peers`() {
+        var bench = Bench()
+        _ = bench.linked(1, "b")
+        let actions = bench.act { $0.gossipReceived(LinkID(1), [record("m", .left, counter: 4)], at: .zero, into: &$1) }
+        #expect(actions == [.sendGossip(LinkID(1), [record("m", .joining, counter: 5)])])
+        let later = MemberRecord(node: "m", incarnation: Incarnation(2), address: "x:1")
+        #expect(bench.act { $0.gossipReceived(LinkID(1), [later], at: .zero, into: &$1) } == [.identityTaken(by: Incarnation(2))])
+    }
+
+    @Test func `tells its peers that it leaves and dials no more`() {
+        var bench = Bench(seeds: ["s:1"])
+        _ = bench.act { $0.started(at: .zero, into: &$1) }
+        _ = bench.linked(1, "b")
+        _ = bench.linked(2, "cli", kind: .leaf)
+        #expect(
+            bench.act { $0.leaveStarted(into: &$1) } == [
+                .sendLeaving(LinkID(1)), .sendLeaving(LinkID(2)), .sendGossip(LinkID(1), [record("m", .leaving, counter: 3)]),
+            ])
+        #expect(bench.act { $0.dialFailed("s:1", at: .zero, random: 0, into: &$1) } == [])
+        #expect(bench.act { $0.ticked(at: .seconds(4), random: 0, into: &$1) } == [])
+        #expect(bench.act { $0.leaveFinished(into: &$1) } == [.sendGossip(LinkID(1), [record("m", .left, counter: 4)])])
+    }
+
+    @Test func `sends no new work to a peer that leaves, however it hears of it`() {
+        var bench = Bench()
+        _ = bench.linked(1, "b")
+        _ = bench.linked(2, "c")
+        #expect(bench.act { $0.peerLeaving(LinkID(1), into: &$1) } == [.peerDraining("b", LinkID(1))])
+        #expect(bench.act { $0.peerLeaving(LinkID(1), into: &$1) } == [])
+        #expect(
+            bench.act { $0.gossipReceived(LinkID(1), [record("c", .leaving)], at: .zero, into: &$1) } == [.peerDraining("c", LinkID(2))])
+    }
+
+    @Test func `of a leaf is its seeds, one after the other`() {
+        var bench = Bench("cli", kind: .leaf, seeds: ["a:1", "b:1"])
+        #expect(bench.act { $0.started(at: .zero, into: &$1) } == [.dial("a:1", expecting: nil)])
+        #expect(bench.act { $0.dialFailed("a:1", at: .zero, random: 1, into: &$1) } == [.dial("b:1", expecting: nil)])
+        let up = bench.linked(1, "b", dialed: "b:1")
+        #expect(up == [.peerUp("b", LinkID(1), leaf: false), .sendInterest(LinkID(1), snapshot(0))])
+        #expect(bench.act { $0.gossipReceived(LinkID(1), [record("c")], at: .zero, into: &$1) } == [])
+        #expect(bench.act { $0.peerReportedInterest(LinkID(1), version: 9, hash: 9, into: &$1) } == [])
+        #expect(bench.act { $0.ticked(at: .seconds(60), random: 0, into: &$1) } == [])
+        #expect(bench.lost(1, at: .seconds(61)) == [.peerDown("b", LinkID(1)), .dial("a:1", expecting: nil)])
+    }
+}
