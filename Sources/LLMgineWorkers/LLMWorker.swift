@@ -21,6 +21,7 @@ public final class LLMWorker: Sendable {
     /// The names of the providers that are offered.
     public let providers: [String]
 
+    private let bus: MessageBus
     private let responder: Responder
     private let logger: Logger
 
@@ -43,6 +44,7 @@ public final class LLMWorker: Sendable {
         }
         let desk = WorkerDesk(node: bus.node, providers: known, observability: bus.observability)
         node = bus.node
+        self.bus = bus
         self.slots = slots
         self.providers = providers.map(\.name)
         self.logger = logger
@@ -53,6 +55,11 @@ public final class LLMWorker: Sendable {
             try await desk.serve(message, context, writer)
         }
         logger.info("offering models", metadata: ["providers": "\(self.providers.joined(separator: " "))", "slots": "\(slots)"])
+    }
+
+    /// Returns once every node that can be reached knows of the offer. - Throws: `deadlineExceeded` after 10 s unless set.
+    public func established(within deadline: Duration = .seconds(10)) async throws(LLMgineError) {
+        try await bus.cluster?.established(deadline: deadline)
     }
 
     /// Takes the offer back. Calls that run are ended: those that have not answered yet move to another worker, the others fail as `workerLost`.
