@@ -123,7 +123,12 @@ let package = Package(
             ]),
 
         // 4: shells over shells
-        module("LLMgineWorkers", ["LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineObservability", External.nioCore, External.logging]),
+        module(
+            "LLMgineWorkers",
+            [
+                "LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineObservability", External.nioCore, External.logging,
+                External.serviceContext,
+            ]),
         module(
             "LLMgineProviders",
             ["LLMgineCore", "LLMgineLLM", "LLMgineObservability", External.httpClient, External.nioCore, External.nioHTTP1, External.logging]),
@@ -211,7 +216,10 @@ let package = Package(
         tests("LLMgineProvidersTests", ["LLMgineCore", "LLMgineLLM", "LLMgineProviders", "LLMgineTestKit", External.hummingbird, External.nioCore, External.logging]),
         tests(
             "LLMgineWorkersTests",
-            ["LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineWorkers", "LLMgineProviders", "LLMgineTransport", "LLMgineObservability", "LLMgineTestKit", External.nioCore]),
+            [
+                "LLMgineCore", "LLMgineLLM", "LLMgineBroker", "LLMgineRouting", "LLMgineBus", "LLMgineNode", "LLMgineWorkers", "LLMgineProviders",
+                "LLMgineTransport", "LLMgineObservability", "LLMgineTestKit", External.nioCore, External.logging, External.serviceContext,
+            ]),
         tests(
             "LLMgineOTLPExporterTests",
             [
