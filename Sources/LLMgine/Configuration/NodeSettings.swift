@@ -41,7 +41,7 @@ public struct NodeSettings: Sendable, Hashable {
         public var endpoint = ""
         /// The part of new traces that is recorded, from 0 to 1.
         public var samplingRatio = 1.0
-        /// Whether spans are printed on standard error as well.
+        /// Whether what the node observes is printed on standard error as well.
         public var console = false
     }
 
