@@ -163,7 +163,7 @@ let package = Package(
             "LLMgineTestKit",
             [
                 "LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineFlow", "LLMgineRouting", "LLMgineBroker", "LLMgineMembership", "LLMgineBus",
-                "LLMgineLLM", "LLMgineTransport", External.nioCore,
+                "LLMgineLLM", "LLMgineTransport", "LLMgineNode", "LLMgineObservability", External.nioCore, External.logging,
             ]),
 
         // cluster/ and bench/
@@ -183,7 +183,7 @@ let package = Package(
                 External.arguments, External.histogram, External.nioCore, External.nioPosix, External.nioTLS, External.nioSSL,
                 .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
             ],
-            path: "bench/Bench", exclude: ["Ours/Node"], swiftSettings: strict),
+            path: "bench/Bench", swiftSettings: strict),
 
         // Tests mirror Sources
         tests("LLMgineCoreTests", ["LLMgineCore", External.nioCore]),
@@ -198,7 +198,7 @@ let package = Package(
             swiftSettings: Array(strict.dropFirst())),
         tests("LLMgineLinkTests", ["LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineTestKit", External.nioCore]),
         tests("LLMgineBrokerTests", ["LLMgineCore", "LLMgineBroker", "LLMgineFlow", "LLMgineRouting", "LLMgineMembership"]),
-        tests("LLMgineObservabilityTests", ["LLMgineCore", "LLMgineOTLP", "LLMgineObservability", External.tracing, External.logging]),
+        tests("LLMgineObservabilityTests", ["LLMgineCore", "LLMgineOTLP", "LLMgineObservability", External.tracing, External.metrics, External.logging]),
         tests(
             "LLMgineBusTests",
             ["LLMgineCore", "LLMgineBus", "LLMgineFlow", "LLMgineResilience", "LLMgineObservability", "LLMgineTestKit", External.nioCore]),
@@ -214,7 +214,10 @@ let package = Package(
             ["LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineWorkers", "LLMgineProviders", "LLMgineTransport", "LLMgineObservability", "LLMgineTestKit", External.nioCore]),
         tests(
             "LLMgineOTLPExporterTests",
-            ["LLMgineOTLP", "LLMgineObservability", "LLMgineOTLPExporter", "LLMgineOTLPSink", External.hummingbird, External.nioCore, External.logging]),
+            [
+                "LLMgineCore", "LLMgineOTLP", "LLMgineObservability", "LLMgineOTLPExporter", "LLMgineOTLPSink", External.httpClient, External.nioCore,
+                External.nioHTTP1, External.lifecycle, External.logging,
+            ]),
         tests("LLMgineTests", ["LLMgine", "LLMgineCore"]),
         tests("ArchitectureTests", []),
         tests("IntegrationTests", ["LLMgine", "LLMgineCore", "LLMgineTransport", "LLMgineTestKit"]),

@@ -29,6 +29,14 @@ package struct LinkSession: Sendable, Hashable {
     package let features: WireFeatures
     /// The lower of both ends' limits.
     package let limits: WireLimits
+
+    package init(role: LinkRole, peer: HelloFrame, version: UInt32, features: WireFeatures, limits: WireLimits) {
+        self.role = role
+        self.peer = peer
+        self.version = version
+        self.features = features
+        self.limits = limits
+    }
 }
 
 /// Decides whether a HELLO is one that we can work with.
@@ -59,7 +67,8 @@ struct Handshake: Sendable, Hashable {
             throw Refusal(reason: isOurselves ? .ownNode : .duplicateIdentity, detail: "\(ours.node)")
         }
         return LinkSession(
-            role: role, peer: theirs, version: version, features: ours.features.intersection(theirs.features), limits: try limits(with: theirs))
+            role: role, peer: theirs, version: version, features: ours.features.intersection(theirs.features),
+            limits: try limits(with: theirs))
     }
 
     private func limits(with theirs: HelloFrame) throws(Refusal) -> WireLimits {

@@ -1,6 +1,6 @@
 import LLMgineBroker
 package import LLMgineBus
-package import LLMgineCore
+public import LLMgineCore
 import LLMgineLink
 import LLMgineMembership
 import LLMgineRouting
@@ -209,4 +209,10 @@ extension Node: ClusterAttachment {
             throw error as? LLMgineError ?? LLMgineError(.connectionClosed, "the node has stopped", cause: error)
         }
     }
+}
+
+extension Node {
+    /// Returns once every node that can be reached knows all subscriptions and responders made here so far.
+    /// - Throws: `deadlineExceeded`.
+    public func established(within deadline: Duration = .seconds(10)) async throws(LLMgineError) { try await established(deadline: deadline) }
 }

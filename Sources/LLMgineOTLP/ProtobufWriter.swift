@@ -161,7 +161,8 @@
         let length = count - slot.at
         precondition(length >= 0 && length < Self.maximumSlot, "a message of \(length) bytes does not fit a length slot")
         let value = UInt32(truncatingIfNeeded: length)
-        let padded = (value & 0x7F | 0x80) | ((value >> 7 & 0x7F | 0x80) << 8) | ((value >> 14 & 0x7F | 0x80) << 16) | ((value >> 21 & 0x7F) << 24)
+        let padded =
+            (value & 0x7F | 0x80) | ((value >> 7 & 0x7F | 0x80) << 8) | ((value >> 14 & 0x7F | 0x80) << 16) | ((value >> 21 & 0x7F) << 24)
         // The four bytes before the content were set aside by `open`.
         unsafe (base + (slot.at - 4)).storeBytes(of: padded.littleEndian, as: UInt32.self)
     }

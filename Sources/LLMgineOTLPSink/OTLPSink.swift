@@ -1,5 +1,5 @@
-package import LLMgineOTLP
 import Hummingbird
+package import LLMgineOTLP
 public import Logging
 import NIOCore
 public import ServiceLifecycle

@@ -1,5 +1,5 @@
-package import LLMgineOTLP
 import LLMgineCore
+package import LLMgineOTLP
 
 /// Puts spans into the words of OpenTelemetry's messaging and GenAI conventions, straight into the request: nothing is built in between.
 extension FinishedSpan {

@@ -52,7 +52,8 @@ public final class NodeTracer: Sendable {
     @inline(__always)
     package func child(of parent: TraceContext) -> TraceContext {
         guard parent.isSampled, isEnabled else { return parent }
-        return TraceContext(traceHigh: parent.traceHigh, traceLow: parent.traceLow, span: ids.span(), flags: parent.flags & TraceContext.knownFlags)
+        return TraceContext(
+            traceHigh: parent.traceHigh, traceLow: parent.traceLow, span: ids.span(), flags: parent.flags & TraceContext.knownFlags)
     }
 
     /// Leaves a finished span for the exporter; one that is not sampled is forgotten. Fewer than 200 ns, and never a wait for the network.
@@ -68,7 +69,8 @@ public final class NodeTracer: Sendable {
             // An unsampled span has no name of its own: the parent's ids go on.
             guard sampler.keeps(traceLow: parent.traceLow, parent: parent, topic: topic) else {
                 return TraceContext(
-                    traceHigh: parent.traceHigh, traceLow: parent.traceLow, span: parent.span, flags: parent.flags & TraceContext.randomFlag)
+                    traceHigh: parent.traceHigh, traceLow: parent.traceLow, span: parent.span, flags: parent.flags & TraceContext.randomFlag
+                )
             }
             return TraceContext(
                 traceHigh: parent.traceHigh, traceLow: parent.traceLow, span: ids.span(),

@@ -39,7 +39,8 @@ public final class ObservabilityManager: Sendable {
     ///   - metrics: the metrics of the node.
     ///   - queueSize: how many events may wait for the handlers; the oldest goes when another comes.
     public init(
-        tracer: NodeTracer = NodeTracer(), metrics: MetricsRegistry = MetricsRegistry(), queueSize: Int = ObservabilityManager.defaultQueueSize
+        tracer: NodeTracer = NodeTracer(), metrics: MetricsRegistry = MetricsRegistry(),
+        queueSize: Int = ObservabilityManager.defaultQueueSize
     ) {
         self.tracer = tracer
         self.metrics = metrics

@@ -12,6 +12,11 @@ package struct InternTable: Sendable {
         package let id: UInt32
         /// Whether the receiver does not know it yet: an INTERN frame must go before the first message that uses it.
         package let isNew: Bool
+
+        package init(id: UInt32, isNew: Bool) {
+            self.id = id
+            self.isNew = isNew
+        }
     }
 
     /// Grows each time the table starts over.

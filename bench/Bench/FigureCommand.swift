@@ -20,12 +20,12 @@ struct FigureCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let laboratory = Laboratory(
-            directory: URL(filePath: directory), quick: quick, rounds: rounds ?? (quick ? 3 : 5),
-            peersOnly: peersOnly, missingNATS: withoutNats)
         var failures = 0
         for figure in figures.compactMap({ Figures.named($0) }) {
             Output.tell("\(figure.id)  \(figure.title)")
+            let laboratory = Laboratory(
+                directory: URL(filePath: directory), quick: quick, rounds: rounds ?? (quick ? figure.quickRounds : 5), peersOnly: peersOnly,
+                missingNATS: withoutNats)
             do {
                 let report = try await figure.init().measure(in: laboratory)
                 Output.tell(report.table + "\n")
@@ -35,7 +35,8 @@ struct FigureCommand: AsyncParsableCommand {
                 Output.tell("\(figure.id) could not be measured: \(error)\n")
                 Output.say(
                     JSON.object([
-                        ("figure", .text(figure.id)), ("name", .text(figure.title)), ("ours", .null), ("peers", .object([])), ("met", .null),
+                        ("figure", .text(figure.id)), ("name", .text(figure.title)), ("ours", .null), ("peers", .object([])),
+                        ("met", .null),
                         ("error", .text("\(error)")),
                     ]).description)
                 failures += 1

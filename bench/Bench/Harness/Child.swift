@@ -1,4 +1,5 @@
 import Foundation
+import NIOPosix
 
 /// A process of a benchmark: it ends when this value is ended, and the kernel ends it when this process dies, however that comes about.
 struct Child: Sendable {
@@ -8,9 +9,9 @@ struct Child: Sendable {
 
     /// Starts a program. What it prints on standard error appears on ours; with `listensToErrors` it is read as lines instead.
     ///
-    /// On the main thread for two reasons: a parent-death signal is sent when the thread that started the child ends, and the threads of the
-    /// pool come and go; and a child inherits the signal mask of that thread, which in the pool blocks SIGTERM.
-    @MainActor init(_ command: Command, listensToErrors: Bool = false) throws {
+    /// On a thread of NIO's blocking pool, which lasts as long as the process: the parent-death signal is sent when the *thread* that started
+    /// the child ends, and threads of the concurrency pool, even the main one, come and go.
+    init(_ command: Command, listensToErrors: Bool = false) async throws {
         name = command.name
         process = Process()
         let output = Pipe()
@@ -31,7 +32,7 @@ struct Child: Sendable {
                 splitter.append(data)
             }
         }
-        try process.run()
+        try await NIOThreadPool.singleton.runIfActive { [process] in try process.run() }
     }
 
     /// The next line with the name.
