@@ -41,7 +41,7 @@ package struct LinkEndpoint: Sendable {
         do {
             return LinkListener(channel: try await bootstrap.bind(host: address.host, port: address.port).get())
         } catch {
-            throw LLMgineError(.connectionClosed, "cannot listen on \(address)", cause: error)
+            throw LLMgineError(listeningOn: address, failed: error)
         }
     }
 

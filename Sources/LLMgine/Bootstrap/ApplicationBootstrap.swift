@@ -1,6 +1,6 @@
 public import LLMgineCore
 public import LLMgineNode
-public import LLMgineObservability
+import LLMgineObservability
 import LLMgineOTLPExporter
 public import Logging
 import ServiceLifecycle

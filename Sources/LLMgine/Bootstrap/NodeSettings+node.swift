@@ -1,6 +1,6 @@
 import LLMgineCore
 package import LLMgineNode
-package import LLMgineObservability
+import LLMgineObservability
 package import LLMgineOTLPExporter
 import LLMgineTransport
 

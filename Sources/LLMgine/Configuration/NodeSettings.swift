@@ -51,6 +51,12 @@ public struct NodeSettings: Sendable, Hashable {
         public var level = LogLevel.info
         /// How a line looks.
         public var format = LogFormat.text
+
+        /// Says everything from `info` on, for people, unless told otherwise.
+        public init(level: LogLevel = .info, format: LogFormat = .text) {
+            self.level = level
+            self.format = format
+        }
     }
 
     /// What the node takes at most.
