@@ -144,7 +144,7 @@ let package = Package(
             "LLMgine",
             [
                 "LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability", "LLMgineWorkers",
-                "LLMgineProviders", "LLMgineOTLPExporter", External.configuration, External.lifecycle, External.logging,
+                "LLMgineProviders", "LLMgineOTLPExporter", External.configuration, External.lifecycle, External.unixSignals, External.logging,
             ]),
 
         // 6: the command line
@@ -153,7 +153,7 @@ let package = Package(
             dependencies: [
                 "LLMgine", "LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability", "LLMgineWorkers",
                 "LLMgineOTLP", "LLMgineOTLPSink",
-                External.arguments, External.configuration, External.lifecycle, External.logging, External.nioCore,
+                External.arguments, External.configuration, External.lifecycle, External.unixSignals, External.logging, External.nioCore,
             ],
             swiftSettings: strict),
         module(

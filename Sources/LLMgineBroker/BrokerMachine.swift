@@ -22,11 +22,13 @@ package struct BrokerMachine: Sendable {
         package var maximumInterest: Int
         package var requestQueueLimit: Int
         package var members: MemberTable.Limits
+        /// Leaves that this node serves at a time; a further one is refused. Default 1000.
+        package var maximumLeaves: Int
 
         package init(
             own: MemberRecord, kind: PeerInfo.Kind = .core, seeds: [String] = [], gossipInterval: Duration = .seconds(5),
             maximumInterest: Int = InterestLog.maximumEntries, requestQueueLimit: Int = RequestTable.defaultQueueLimit,
-            members: MemberTable.Limits = .init()
+            members: MemberTable.Limits = .init(), maximumLeaves: Int = 1000
         ) {
             self.own = own
             self.kind = kind
@@ -35,6 +37,7 @@ package struct BrokerMachine: Sendable {
             self.maximumInterest = maximumInterest
             self.requestQueueLimit = requestQueueLimit
             self.members = members
+            self.maximumLeaves = maximumLeaves
         }
     }
 
@@ -68,7 +71,9 @@ package struct BrokerMachine: Sendable {
     var log = InterestLog()
     var book: DialBook
     var peers: [LinkID: Peer] = [:]
+    /// The links to core nodes.
     var links: [NodeID: LinkID] = [:]
+    var leaves: [LeafID: LinkID] = [:]
     var waiters: [Waiter] = []
     var localFlows: Set<UInt32> = []
     var isFlushScheduled = false

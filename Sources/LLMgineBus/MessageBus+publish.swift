@@ -1,3 +1,4 @@
+package import struct LLMgineBroker.LeafID
 public import LLMgineCore
 import Synchronization
 import struct NIOCore.ByteBuffer
@@ -74,7 +75,7 @@ extension MessageBus {
 
     /// The same for a message that a leaf published: its own subscriptions do not get it back.
     @discardableResult
-    package func publish(_ message: Message, from leaf: NodeID?) async throws(LLMgineError) -> PublishReceipt {
+    package func publish(_ message: Message, from leaf: LeafID?) async throws(LLMgineError) -> PublishReceipt {
         try checkRunning()
         let number = sequence.add(1, ordering: .relaxed).newValue
         let route = router.route(for: message.topic)

@@ -37,6 +37,13 @@ public final class Subscription: Sendable {
         await task?.value
     }
 
+    /// Takes no more events, and lets the handler finish what is queued until the deadline.
+    package func finish(within deadline: Duration) async {
+        subscriber.mailbox.close()
+        _ = await drained(until: .now + deadline)
+        await cancel()
+    }
+
     /// Waits until the queue is empty and the handler has returned. False at the deadline.
     func drained(until end: ContinuousClock.Instant) async -> Bool {
         guard let task = consumer.withLock({ $0 }) else { return true }

@@ -121,6 +121,7 @@ extension Node {
         logger.debug("dialling", metadata: ["address": "\(address)"])
         endpoint.dial(target, delegate: self).whenFailure { error in
             self.logger.debug("no connection", metadata: ["address": "\(address)", "error": "\(error)"])
+            self.turnedAway(by: address, error as? LLMgineError ?? LLMgineError(.connectionClosed, "cannot connect to \(address)", cause: error))
             self.tell { $0.dialFailed(address, at: self.elapsed, random: Double.random(in: 0..<1), into: &$1) }
         }
     }

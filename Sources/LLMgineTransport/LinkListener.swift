@@ -41,7 +41,7 @@ package struct LinkEndpoint: Sendable {
         do {
             return LinkListener(channel: try await bootstrap.bind(host: address.host, port: address.port).get())
         } catch {
-            throw LLMgineError(.connectionClosed, "cannot listen on \(address)", cause: error)
+            throw LLMgineError(listeningOn: address, failed: error)
         }
     }
 
@@ -61,6 +61,7 @@ package struct LinkEndpoint: Sendable {
             }
             .connect(host: address.host, port: address.port)
             .map { _ in }
+            .flatMapErrorThrowing { throw LLMgineError(connectingTo: address, failed: $0) }
     }
 
     private func addLink(to channel: any Channel, role: LinkRole, address: String, delegate: any LinkDelegate) throws {
