@@ -123,7 +123,12 @@ let package = Package(
             ]),
 
         // 4: shells over shells
-        module("LLMgineWorkers", ["LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineObservability", External.nioCore, External.logging]),
+        module(
+            "LLMgineWorkers",
+            [
+                "LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineObservability", External.nioCore, External.logging,
+                External.serviceContext,
+            ]),
         module(
             "LLMgineProviders",
             ["LLMgineCore", "LLMgineLLM", "LLMgineObservability", External.httpClient, External.nioCore, External.nioHTTP1, External.logging]),
@@ -170,8 +175,8 @@ let package = Package(
         .executableTarget(
             name: "ClusterDemo",
             dependencies: [
-                "LLMgine", "LLMgineCore", "LLMgineTransport", "LLMgineOTLPSink", External.arguments, External.logging, External.nioCore,
-                External.histogram,
+                "LLMgine", "LLMgineCore", "LLMgineTransport", "LLMgineOTLPSink", "LLMgineTestKit", External.arguments, External.logging,
+                External.nioCore, External.nioPosix, External.histogram, External.tracing, External.serviceContext, External.unixSignals,
             ],
             path: "cluster/Demo", swiftSettings: strict),
         .executableTarget(
