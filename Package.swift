@@ -216,7 +216,10 @@ let package = Package(
         tests("LLMgineProvidersTests", ["LLMgineCore", "LLMgineLLM", "LLMgineProviders", "LLMgineTestKit", External.hummingbird, External.nioCore, External.logging]),
         tests(
             "LLMgineWorkersTests",
-            ["LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineWorkers", "LLMgineProviders", "LLMgineTransport", "LLMgineObservability", "LLMgineTestKit", External.nioCore]),
+            [
+                "LLMgineCore", "LLMgineLLM", "LLMgineBroker", "LLMgineRouting", "LLMgineBus", "LLMgineNode", "LLMgineWorkers", "LLMgineProviders",
+                "LLMgineTransport", "LLMgineObservability", "LLMgineTestKit", External.nioCore, External.logging, External.serviceContext,
+            ]),
         tests(
             "LLMgineOTLPExporterTests",
             [

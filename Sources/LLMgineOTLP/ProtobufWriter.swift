@@ -2,7 +2,7 @@
 ///
 /// A field is appended with one capacity check. The length of a message that is not known beforehand gets a slot of four bytes, patched when the
 /// message is closed: a varint padded with continuation bits, which every protobuf decoder reads. That spares a second pass and all copying:
-/// 0.7-1.1 us for a span with 8 attributes against 12-21 us through swift-protobuf (release, 2 shared cores).
+/// 0.9 us for a span with 8 attributes and a link, 1.1 us with putting ids and names into words, against 12-21 us through swift-protobuf.
 ///
 /// Safe to use: nothing hands out `base`, every write is preceded by a `reserve` of its size, and being noncopyable makes the owner unique.
 @safe package struct ProtobufWriter: ~Copyable {

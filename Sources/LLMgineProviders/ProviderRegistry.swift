@@ -33,7 +33,8 @@ public struct ProviderRegistry: Sendable {
         let name = try LLMModelName(model)
         guard let provider = providers.first(where: { $0.name == name.provider }) else {
             let known = providers.map(\.name).joined(separator: ", ")
-            throw LLMError(.modelNotFound, "no provider \"\(name.provider.printable)\" here for \"\(model.printable)\"; there are: \(known)")
+            throw LLMError(
+                .modelNotFound, "no provider \"\(name.provider.printable)\" here for \"\(model.printable)\"; there are: \(known)")
         }
         guard provider.offers(name.model) else {
             throw LLMError(.modelNotFound, "there is no model \"\(name.model.printable)\" here", provider: provider.name)
@@ -59,7 +60,8 @@ public struct ProviderRegistry: Sendable {
         !name.isEmpty && name.utf8.count <= 63
             && name.utf8.allSatisfy { byte in
                 switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"): true
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+                    true
                 default: false
                 }
             }

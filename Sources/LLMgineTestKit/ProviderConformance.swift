@@ -24,7 +24,8 @@ public struct ProviderConformance: Sendable {
 
         /// Creates the situations.
         public init(
-            answer: LLMRequest, toolCalls: LLMRequest?, hang: LLMRequest, cut: LLMRequest, failures: [(request: LLMRequest, code: LLMError.Code)],
+            answer: LLMRequest, toolCalls: LLMRequest?, hang: LLMRequest, cut: LLMRequest,
+            failures: [(request: LLMRequest, code: LLMError.Code)],
             isReleased: @escaping @Sendable () async -> Void = {}
         ) {
             self.answer = answer
@@ -112,7 +113,8 @@ public struct ProviderConformance: Sendable {
     private func checkCut(_ findings: inout Findings) async {
         let (events, error) = await Self.consume(provider.stream(situations.cut))
         Self.checkOrder(events, isComplete: false, &findings)
-        findings.expect(error?.code == .truncatedStream, "an answer that is cut is truncatedStream, not \(error.map(\.description) ?? "complete")")
+        findings.expect(
+            error?.code == .truncatedStream, "an answer that is cut is truncatedStream, not \(error.map(\.description) ?? "complete")")
         findings.expect(error?.deliveredBytes ?? 0 > 0, "a failure tells how much came before it")
     }
 
@@ -158,7 +160,8 @@ public struct ProviderConformance: Sendable {
         request.execution.timeout = .zero
         let (_, error) = await Self.consume(provider.stream(request))
         findings.expect(
-            error == nil || error?.code == .deadlineExceeded, "a call without time left ends with deadlineExceeded, not \(error.map(\.description) ?? "")")
+            error == nil || error?.code == .deadlineExceeded,
+            "a call without time left ends with deadlineExceeded, not \(error.map(\.description) ?? "")")
     }
 
     // MARK: Watching

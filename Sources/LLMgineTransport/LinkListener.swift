@@ -69,7 +69,7 @@ package struct LinkEndpoint: Sendable {
         try channel.pipeline.syncOperations.addHandler(LinkHandler(connection: connection, delegate: delegate, hello: hello(), settings: settings))
     }
 
-    private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: 256 << 10)
+    private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: 64 << 10)
     /// Little is kept below us, so that what becomes urgent overtakes what is queued.
     private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 512 << 10)
 }

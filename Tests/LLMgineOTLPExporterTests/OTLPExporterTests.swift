@@ -18,7 +18,7 @@ private func withExporter(
     sink.script(faults)
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await sink.run() }
-        var configuration = OTLPConfiguration(endpoint: "http://127.0.0.1:\(await sink.port())")
+        var configuration = OTLPConfiguration(endpoint: "http://127.0.0.1:\(try await sink.port())")
         configuration.scheduleDelay = .milliseconds(20)
         configuration.retryBase = .milliseconds(2)
         configuration.metrics.isEnabled = false
@@ -192,7 +192,7 @@ private final class Rig: Sendable {
                 try await sink.run()
                 return nil
             }
-            var configuration = OTLPConfiguration(endpoint: "http://127.0.0.1:\(await sink.port())")
+            var configuration = OTLPConfiguration(endpoint: "http://127.0.0.1:\(try await sink.port())")
             configuration.flushLimit = .milliseconds(200)
             configuration.metrics.isEnabled = false
             let rig = Rig(sink: sink, configuration: configuration)
@@ -272,9 +272,9 @@ private final class Rig: Sendable {
 
     private func freePort() async throws -> Int {
         let sink = OTLPSink(port: 0, logger: silent)
-        return await withThrowingTaskGroup(of: Void.self) { group in
+        return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await sink.run() }
-            let port = await sink.port()
+            let port = try await sink.port()
             group.cancelAll()
             return port
         }

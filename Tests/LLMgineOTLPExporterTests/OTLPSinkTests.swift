@@ -10,7 +10,7 @@ import Testing
         let sink = OTLPSink(port: 0, logger: silent)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await sink.run() }
-            try await test(sink, "http://127.0.0.1:\(await sink.port())")
+            try await test(sink, "http://127.0.0.1:\(try await sink.port())")
             group.cancelAll()
         }
     }
@@ -77,6 +77,14 @@ import Testing
                 text == """
                     {"data_points":0,"log_records":0,"metrics":[],"nodes":{"n":1},"operations":{"chat":1},"refused":0,"requests":1,"services":{"unknown":1},"spans":1,"spans_beyond_trace_limit":0,"traces":1,"traces_across_nodes":0}
                     """)
+        }
+    }
+
+    @Test func `says that its port is taken`() async throws {
+        try await withSink { first, _ in
+            let second = OTLPSink(port: try await first.port(), logger: silent)
+            await #expect(throws: (any Error).self) { try await second.run() }
+            await #expect(throws: (any Error).self) { try await second.port() }
         }
     }
 

@@ -13,8 +13,10 @@ import Testing
 
     @Test(arguments: [
         ("hello", "ahoy"), ("Hello, my friend!", "Ahoy, me matey!"), ("WHERE IS THE MONEY?", "WHERE BE TH' DOUBLOONS?"),
-        ("You're looking at your old song.", "Ye be spyin' at yer barnacle-covered shanty."), ("I am singing and Dancing", "I be singin' an' Dancin'"),
-        ("a thing, a string, the king and RUNNING", "a thing, a string, th' king an' RUNNIN'"), ("It\u{2019}s  never\n\tover", "'Tis  ne'er\n\to'er"),
+        ("You're looking at your old song.", "Ye be spyin' at yer barnacle-covered shanty."),
+        ("I am singing and Dancing", "I be singin' an' Dancin'"),
+        ("a thing, a string, the king and RUNNING", "a thing, a string, th' king an' RUNNIN'"),
+        ("It\u{2019}s  never\n\tover", "'Tis  ne'er\n\to'er"),
         ("", ""), ("42 😀 ok?", "42 😀 ok?"), ("No, sir: 3 coins", "Nay, cap'n: 3 doubloons"),
     ])
     func `follows its rules and keeps capitals and everything between words`(text: String, expected: String) throws {
@@ -53,7 +55,10 @@ import Testing
             failures: LLMError.Code.allCases.map { (Self.script(.failing(LLMError($0, "as scripted"))), $0) } + [
                 (LLMRequest(model: "embedded/parrot", messages: [.user("x")]), .modelNotFound),
                 (LLMRequest(model: "embedded/script", messages: [.user("no script")]), .invalidRequest),
-                (LLMRequest(model: "embedded/echo", messages: [.user("x")], tools: [LLMTool(name: "t", description: "")]), .unsupportedCapability),
+                (
+                    LLMRequest(model: "embedded/echo", messages: [.user("x")], tools: [LLMTool(name: "t", description: "")]),
+                    .unsupportedCapability
+                ),
             ])
         let findings = await ProviderConformance(EmbeddedProvider(), situations).findings()
         #expect(findings.isEmpty, "\(findings)")
@@ -98,7 +103,8 @@ import Testing
     }
 
     @Test func `takes a script from the last user message too`() async throws {
-        let text = #"{"text":"Arrr","toolCalls":[{"id":"c","name":"n","arguments":"{}"}],"reasoning":"Hm","usage":{"input":{"total":7},"output":{"total":8}}}"#
+        let text =
+            #"{"text":"Arrr","toolCalls":[{"id":"c","name":"n","arguments":"{}"}],"reasoning":"Hm","usage":{"input":{"total":7},"output":{"total":8}}}"#
         let response = try await EmbeddedProvider().generate(LLMRequest(model: "embedded/script", messages: [.user(text)]))
         #expect(response.text == "Arrr")
         #expect(response.reasoning?.text == "Hm")
@@ -149,7 +155,8 @@ import Testing
         let bars = EmbeddedScore(Self.timed, start: start, inputTokens: 3, limit: nil).bars
         #expect(
             bars == [
-                .wait(.milliseconds(100)), .deliver([.start(start), .textDelta("one")]), .wait(.milliseconds(10)), .deliver([.textDelta(" two")]),
+                .wait(.milliseconds(100)), .deliver([.start(start), .textDelta("one")]), .wait(.milliseconds(10)),
+                .deliver([.textDelta(" two")]),
                 .wait(.milliseconds(10)),
                 .deliver([
                     .textDelta(" three"), .finish(LLMFinishReason(.stop), LLMUsage(input: .init(total: 3), output: .init(total: 3))),

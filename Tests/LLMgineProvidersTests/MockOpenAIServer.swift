@@ -88,7 +88,8 @@ struct MockOpenAIServer: Sendable {
             }
             group.addTask {
                 for await port in ports {
-                    return try await body(MockOpenAIServer(baseURL: "http://127.0.0.1:\(port)/v1", record: record, closes: closes, begins: begins))
+                    return try await body(
+                        MockOpenAIServer(baseURL: "http://127.0.0.1:\(port)/v1", record: record, closes: closes, begins: begins))
                 }
                 return nil
             }
@@ -101,7 +102,8 @@ struct MockOpenAIServer: Sendable {
     }
 
     private static func respond(
-        to request: Request, from scenarios: [String: [Reply]], record: Record, beginning: AsyncStream<Void>.Continuation, closing: AsyncStream<Void>.Continuation
+        to request: Request, from scenarios: [String: [Reply]], record: Record, beginning: AsyncStream<Void>.Continuation,
+        closing: AsyncStream<Void>.Continuation
     ) async throws -> Response {
         var request = request
         let body = try JSONValue(parsing: try await request.collectBody(upTo: 1 << 20))
@@ -141,7 +143,8 @@ struct MockOpenAIServer: Sendable {
 enum Chunk {
     static func delta(_ delta: String, finish: String? = nil) -> String {
         let reason = finish.map { "\"\($0)\"" } ?? "null"
-        return #"{"id":"chatcmpl-9","object":"chat.completion.chunk","created":1,"model":"m-2026","choices":[{"index":0,"delta":\#(delta),"finish_reason":\#(reason)}],"usage":null}"#
+        return
+            #"{"id":"chatcmpl-9","object":"chat.completion.chunk","created":1,"model":"m-2026","choices":[{"index":0,"delta":\#(delta),"finish_reason":\#(reason)}],"usage":null}"#
     }
 
     static func text(_ text: String) -> String { delta("{\"content\":\(JSONValue.string(text).text)}") }
@@ -163,7 +166,9 @@ enum Chunk {
 
     static let hello = [role, text("Hel"), text("lo ü😀"), finish("stop"), usage]
     static let parallelCalls = [
-        call(index: 0, id: "call_1", name: "weather", arguments: ""), call(index: 0, arguments: "{\"city\":"), call(index: 0, arguments: "\"Oslo\"}"),
-        call(index: 1, id: "call_2", name: "weather", arguments: ""), call(index: 1, arguments: "{\"city\":\"Rome\"}"), finish("tool_calls"), usage,
+        call(index: 0, id: "call_1", name: "weather", arguments: ""), call(index: 0, arguments: "{\"city\":"),
+        call(index: 0, arguments: "\"Oslo\"}"),
+        call(index: 1, id: "call_2", name: "weather", arguments: ""), call(index: 1, arguments: "{\"city\":\"Rome\"}"),
+        finish("tool_calls"), usage,
     ]
 }

@@ -29,7 +29,8 @@ import Testing
             "unauthorized": [.json(401, #"{"error":{"message":"no","code":"invalid_api_key"}}"#)],
             "limited": [.json(429, #"{"error":{"message":"slow","code":"rate_limit_exceeded"}}"#)],
             "broke": [.json(429, #"{"error":{"message":"pay","code":"insufficient_quota"}}"#)], "down": [.json(500, "oops")],
-            "inBand": [.stream([#"{"error":{"message":"m","code":"server_is_overloaded"}}"#], done: false)], "empty": [.stream([], done: false)],
+            "inBand": [.stream([#"{"error":{"message":"m","code":"server_is_overloaded"}}"#], done: false)],
+            "empty": [.stream([], done: false)],
             "html": [Reply(headers: ["content-type": "text/html"], pieces: [ByteBuffer(string: "<html>hi</html>")])],
         ]
         let findings = try await MockOpenAIServer.serving(scenarios) { server in
@@ -120,7 +121,8 @@ import Testing
 
     @Test func `does not retry what cannot succeed, or what was begun`() async throws {
         let scenarios: [String: [Reply]] = [
-            "key": [.json(401, "{}")], "begun": [.stream([Chunk.text("some"), #"{"error":{"message":"m","type":"server_error"}}"#], done: false)],
+            "key": [.json(401, "{}")],
+            "begun": [.stream([Chunk.text("some"), #"{"error":{"message":"m","type":"server_error"}}"#], done: false)],
             "told": [.json(500, "", headers: ["x-should-retry": "false"])],
         ]
         try await MockOpenAIServer.serving(scenarios) { server in
@@ -143,7 +145,9 @@ import Testing
     }
 
     @Test func `closes the connection when the time of the call is over`() async throws {
-        let scenarios = ["m": [Reply.stream([Chunk.text("some")], done: false, ending: .hang)], "silent": [.stream([], done: false, ending: .hang)]]
+        let scenarios = [
+            "m": [Reply.stream([Chunk.text("some")], done: false, ending: .hang)], "silent": [.stream([], done: false, ending: .hang)],
+        ]
         try await MockOpenAIServer.serving(scenarios) { server in
             for model in ["m", "silent"] {
                 let clock = ManualClock()
@@ -167,7 +171,8 @@ import Testing
     }
 
     @Test func `reads an answer that came whole although a stream was asked for`() async throws {
-        let body = #"{"id":"c","object":"chat.completion","model":"m-1","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hi","refusal":null}}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}"#
+        let body =
+            #"{"id":"c","object":"chat.completion","model":"m-1","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hi","refusal":null}}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}"#
         try await MockOpenAIServer.serving(["m": [.json(200, body)]]) { server in
             let answer = try await Self.provider(server).generate(Self.asking("m"))
             #expect(answer.text == "Hi")
@@ -183,7 +188,8 @@ import Testing
     }
 
     @Test func `says that a server cannot be reached`() async throws {
-        let provider = try OpenAICompatibleProvider(.init(baseURL: "http://127.0.0.1:1/v1", apiKey: Self.secret, timeout: .milliseconds(300), retry: .none))
+        let provider = try OpenAICompatibleProvider(
+            .init(baseURL: "http://127.0.0.1:1/v1", apiKey: Self.secret, timeout: .milliseconds(300), retry: .none))
         let error = await #expect(throws: LLMError.self) { try await provider.generate(Self.asking("m")) }
         #expect([.connection, .timeout, .deadlineExceeded].contains(error?.code))
     }

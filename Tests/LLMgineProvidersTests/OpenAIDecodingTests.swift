@@ -21,7 +21,8 @@ private func response(_ chunks: [String], done: Bool = true) throws -> LLMRespon
 @Suite struct `A streamed chat completion` {
     @Test func `is read by the book`() throws {
         let usage = LLMUsage(
-            input: .init(total: 9, noCache: 5, cacheRead: 4), output: .init(total: 7, reasoning: 0), raw: try JSONValue(parsing: Chunk.usage)["usage"])
+            input: .init(total: 9, noCache: 5, cacheRead: 4), output: .init(total: 7, reasoning: 0),
+            raw: try JSONValue(parsing: Chunk.usage)["usage"])
         #expect(
             decoded(Chunk.hello) == [
                 .start(LLMStart(id: "chatcmpl-9", model: "m-2026", provider: "openai")), .textDelta("Hello ü😀"),
@@ -56,7 +57,10 @@ private func response(_ chunks: [String], done: Bool = true) throws -> LLMRespon
 
     @Test(arguments: [
         // Ollama and others: all calls have the index 0.
-        [Chunk.call(index: 0, id: "a", name: "x", arguments: "{}"), Chunk.call(index: 0, id: "b", name: "y", arguments: "{\"z\":1}"), Chunk.finish("tool_calls")],
+        [
+            Chunk.call(index: 0, id: "a", name: "x", arguments: "{}"), Chunk.call(index: 0, id: "b", name: "y", arguments: "{\"z\":1}"),
+            Chunk.finish("tool_calls"),
+        ],
         // Fragments of the second go to the second, with type and empty content repeated on each.
         [
             Chunk.call(index: 0, id: "a", name: "x", arguments: "{}", extra: "\"content\":\"\","),
@@ -70,14 +74,17 @@ private func response(_ chunks: [String], done: Bool = true) throws -> LLMRespon
         ],
         // Interleaved, arguments before the name, empty arguments.
         [
-            Chunk.call(index: 1, id: "b0", arguments: ""), Chunk.call(index: 0, id: "a", name: "x"), Chunk.call(index: 1, arguments: "{\"z\""),
+            Chunk.call(index: 1, id: "b0", arguments: ""), Chunk.call(index: 0, id: "a", name: "x"),
+            Chunk.call(index: 1, arguments: "{\"z\""),
             Chunk.call(index: 1, name: "y", arguments: ":1}"), Chunk.finish("tool_calls"),
         ],
         // Without ids, told apart by their names; ids are made.
         [Chunk.call(index: 0, name: "x", arguments: ""), Chunk.call(index: 0, name: "y", arguments: "{\"z\":1}"), Chunk.finish("stop")],
         // Arguments as an object.
         [
-            Chunk.delta(#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"x","arguments":{}}},{"index":1,"id":"b","function":{"name":"y","arguments":{"z":1}}}]}"#),
+            Chunk.delta(
+                #"{"tool_calls":[{"index":0,"id":"a","function":{"name":"x","arguments":{}}},{"index":1,"id":"b","function":{"name":"y","arguments":{"z":1}}}]}"#
+            ),
             Chunk.finish("stop"),
         ],
     ])
@@ -108,15 +115,20 @@ private func response(_ chunks: [String], done: Bool = true) throws -> LLMRespon
     }
 
     @Test func `may lack ids, names and objects, and may say nothing`() throws {
-        #expect(try response([#"{"choices":[{"delta":{"content":"a"}}]}"#, #"{"choices":[{"delta":{},"finish_reason":"length"}]}"#]).finishReason.unified == .length)
+        #expect(
+            try response([#"{"choices":[{"delta":{"content":"a"}}]}"#, #"{"choices":[{"delta":{},"finish_reason":"length"}]}"#])
+                .finishReason.unified == .length)
         #expect(try response([Chunk.finish("stop")]).text == "")
         #expect(try response([]).finishReason == LLMFinishReason(.stop, raw: ""))
-        #expect(try response([#"{"choices":[{"delta":{"content":[{"type":"text","text":"a"},{"text":"b"}]},"finish_reason":"stop"}]}"#]).text == "ab")
+        #expect(
+            try response([#"{"choices":[{"delta":{"content":[{"type":"text","text":"a"},{"text":"b"}]},"finish_reason":"stop"}]}"#]).text
+                == "ab")
     }
 
     @Test func `carries reasoning under either name, and refusals`() throws {
         let answer = try response([
-            Chunk.delta(#"{"reasoning_content":"Hm"}"#), Chunk.delta(#"{"reasoning":"m"}"#), Chunk.delta(#"{"refusal":"No."}"#), Chunk.finish("stop"),
+            Chunk.delta(#"{"reasoning_content":"Hm"}"#), Chunk.delta(#"{"reasoning":"m"}"#), Chunk.delta(#"{"refusal":"No."}"#),
+            Chunk.finish("stop"),
         ])
         #expect(answer.reasoning?.text == "Hmm")
         #expect(answer.text == "No.")
@@ -134,9 +146,12 @@ private func response(_ chunks: [String], done: Bool = true) throws -> LLMRespon
 
     @Test(arguments: [
         (#"{"error":{"message":"m","type":"server_error","param":null,"code":null}}"#, LLMError.Code.providerInternal),
-        (#"{"error":{"message":"m","type":"x","code":"rate_limit_exceeded"}}"#, .rateLimited), (#"{"error":"model not loaded"}"#, .providerInternal),
-        (#"{"error":{"message":"m","type":"unavailable_error","code":503}}"#, .overloaded), (#"{"error":{"message":"m","code":"429"}}"#, .rateLimited),
-        (#"{"detail":"bad"}"#, .providerInternal), (#"{"error":{"message":"m","code":"context_length_exceeded"},"choices":[]}"#, .contextLengthExceeded),
+        (#"{"error":{"message":"m","type":"x","code":"rate_limit_exceeded"}}"#, .rateLimited),
+        (#"{"error":"model not loaded"}"#, .providerInternal),
+        (#"{"error":{"message":"m","type":"unavailable_error","code":503}}"#, .overloaded),
+        (#"{"error":{"message":"m","code":"429"}}"#, .rateLimited),
+        (#"{"detail":"bad"}"#, .providerInternal),
+        (#"{"error":{"message":"m","code":"context_length_exceeded"},"choices":[]}"#, .contextLengthExceeded),
     ])
     func `fails on an error inside the stream`(chunk: String, code: LLMError.Code) {
         #expect(throws: LLMError(code, "")) { try response([chunk]) }
@@ -151,13 +166,19 @@ private func response(_ chunks: [String], done: Bool = true) throws -> LLMRespon
 
     @Test func `fails on nonsense and never traps`() {
         #expect(decoded(["{\"choices\""]).last == .error(LLMError(.protocolViolation, "")))
-        #expect(decoded([Chunk.call(index: 0, arguments: "x"), Chunk.finish("tool_calls")]).last == .error(LLMError(.protocolViolation, "")))
+        #expect(
+            decoded([Chunk.call(index: 0, arguments: "x"), Chunk.finish("tool_calls")]).last == .error(LLMError(.protocolViolation, "")))
         let many = (0...OpenAIStreamDecoder.mostCalls).map { Chunk.call(index: $0, id: "c\($0)", name: "n") }
         #expect(decoded(many).last == .error(LLMError(.protocolViolation, "")))
-        for odd in ["[]", "1", "\"x\"", "{\"choices\":{}}", "{\"choices\":[1]}", "{\"choices\":[{\"delta\":[]}]}", "{\"choices\":[{\"delta\":{\"tool_calls\":[1,[]]}}]}"] {
+        for odd in [
+            "[]", "1", "\"x\"", "{\"choices\":{}}", "{\"choices\":[1]}", "{\"choices\":[{\"delta\":[]}]}",
+            "{\"choices\":[{\"delta\":{\"tool_calls\":[1,[]]}}]}",
+        ] {
             _ = decoded([odd])
         }
-        _ = decoded([#"{"choices":[],"usage":{"prompt_tokens":-9223372036854775808,"prompt_tokens_details":{"cached_tokens":9223372036854775807}}}"#])
+        _ = decoded([
+            #"{"choices":[],"usage":{"prompt_tokens":-9223372036854775808,"prompt_tokens_details":{"cached_tokens":9223372036854775807}}}"#
+        ])
     }
 }
 
@@ -165,17 +186,24 @@ private func response(_ chunks: [String], done: Bool = true) throws -> LLMRespon
     @Test(arguments: [
         (400, #"{"error":{"message":"m","type":"invalid_request_error","code":null}}"#, LLMError.Code.invalidRequest, false),
         (400, #"{"error":{"message":"m","type":"invalid_request_error","code":"context_length_exceeded"}}"#, .contextLengthExceeded, false),
-        (400, #"{"object":"error","message":"This model's maximum context length is 4096 tokens","type":"BadRequestError","code":400}"#, .contextLengthExceeded, false),
+        (
+            400, #"{"object":"error","message":"This model's maximum context length is 4096 tokens","type":"BadRequestError","code":400}"#,
+            .contextLengthExceeded, false
+        ),
         (400, #"{"error":{"message":"m","code":"content_policy_violation"}}"#, .contentFiltered, false),
-        (401, #"{"error":{"message":"m","type":"invalid_request_error","code":"invalid_api_key"}}"#, .authentication, false), (403, "", .permission, false),
-        (404, #"{"error":{"message":"m","code":"model_not_found"}}"#, .modelNotFound, false), (404, #"{"error":"model 'x' not found"}"#, .modelNotFound, false),
+        (401, #"{"error":{"message":"m","type":"invalid_request_error","code":"invalid_api_key"}}"#, .authentication, false),
+        (403, "", .permission, false),
+        (404, #"{"error":{"message":"m","code":"model_not_found"}}"#, .modelNotFound, false),
+        (404, #"{"error":"model 'x' not found"}"#, .modelNotFound, false),
         (408, "", .timeout, true), (409, "", .overloaded, true), (422, #"{"detail":[{"msg":"field required"}]}"#, .invalidRequest, false),
         (429, #"{"error":{"message":"m","code":"rate_limit_exceeded"}}"#, .rateLimited, true), (429, "", .rateLimited, true),
         (429, #"{"error":{"message":"m","type":"insufficient_quota","code":"insufficient_quota"}}"#, .quotaExhausted, false),
         (429, #"{"error":{"message":"m","code":"credit_balance_exhausted"}}"#, .quotaExhausted, false),
-        (500, #"{"error":{"message":"m","type":"server_error"}}"#, .providerInternal, true), (502, "<html>Bad gateway</html>", .providerInternal, true),
+        (500, #"{"error":{"message":"m","type":"server_error"}}"#, .providerInternal, true),
+        (502, "<html>Bad gateway</html>", .providerInternal, true),
         (503, #"{"error":{"message":"m","type":"service_unavailable_error","code":"server_is_overloaded"}}"#, .overloaded, true),
-        (503, #"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#, .overloaded, true), (504, "", .timeout, true),
+        (503, #"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#, .overloaded, true),
+        (504, "", .timeout, true),
         (529, "", .overloaded, true), (302, "", .protocolViolation, false),
     ])
     func `is told apart by words first and status second`(status: Int, body: String, code: LLMError.Code, retryable: Bool) {
@@ -194,27 +222,34 @@ private func response(_ chunks: [String], done: Bool = true) throws -> LLMRespon
         #expect(error.requestID == "req_1")
     }
 
-    @Test(arguments: [
-        (["retry-after-ms": "1500", "retry-after": "9"], Duration.milliseconds(1500)), (["retry-after": "2"], .seconds(2)), (["retry-after": "0.25"], .milliseconds(250)),
-        (["retry-after": "Thu, 01 Jan 1970 00:01:40 GMT"], .seconds(90)), (["retry-after": "Thu, 01 Jan 1970 00:00:01 GMT"], .zero),
-        (["llm_provider-retry-after": "3"], .seconds(3)), (["retry-after": "soon"], nil), (["retry-after": "-1"], nil), (["retry-after": "nan"], nil),
-        (["retry-after": "1e300"], .seconds(31_536_000)), (["retry-after-ms": "x", "retry-after": "4"], .seconds(4)), ([:], nil),
-    ] as [([String: String], Duration?)])
+    @Test(
+        arguments: [
+            (["retry-after-ms": "1500", "retry-after": "9"], Duration.milliseconds(1500)), (["retry-after": "2"], .seconds(2)),
+            (["retry-after": "0.25"], .milliseconds(250)),
+            (["retry-after": "Thu, 01 Jan 1970 00:01:40 GMT"], .seconds(90)), (["retry-after": "Thu, 01 Jan 1970 00:00:01 GMT"], .zero),
+            (["llm_provider-retry-after": "3"], .seconds(3)), (["retry-after": "soon"], nil), (["retry-after": "-1"], nil),
+            (["retry-after": "nan"], nil),
+            (["retry-after": "1e300"], .seconds(31_536_000)), (["retry-after-ms": "x", "retry-after": "4"], .seconds(4)), ([:], nil),
+        ] as [([String: String], Duration?)])
     func `reads every form of waiting time`(headers: [String: String], expected: Duration?) {
         #expect(RetryHints(now: 10) { headers[$0] }.retryAfter == expected)
     }
 
-    @Test(arguments: [
-        ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777.0), ("Thu, 29 Feb 2024 23:59:60 GMT", 1_709_251_200), ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
-        ("Sunday, 06-Nov-94 08:49:37 GMT", nil), ("Sun, 99 Nov 1994 08:49:37 GMT", nil), ("Sun, 06 Nov 1994 08:49 GMT", nil), ("", nil),
-    ] as [(String, Double?)])
+    @Test(
+        arguments: [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777.0), ("Thu, 29 Feb 2024 23:59:60 GMT", 1_709_251_200),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", nil), ("Sun, 99 Nov 1994 08:49:37 GMT", nil), ("Sun, 06 Nov 1994 08:49 GMT", nil), ("", nil),
+        ] as [(String, Double?)])
     func `reads dates`(text: String, seconds: Double?) {
         #expect(HTTPDate.seconds(text) == seconds)
     }
 
     @Test func `keeps a key that the server repeats to itself, and cuts long words short`() {
         let body = #"{"error":{"message":"bad key sk-secret-1 "# + String(repeating: "x", count: 1000) + #""}}"#
-        let error = OpenAIErrorClassifier.response(status: 401, body: body) { text in text.split(separator: "sk-secret-1").joined(separator: "***") }
+        let error = OpenAIErrorClassifier.response(status: 401, body: body) { text in
+            text.split(separator: "sk-secret-1").joined(separator: "***")
+        }
         #expect(error.message.hasPrefix("bad key *** x"))
         #expect(error.message.count == OpenAIErrorClassifier.longestMessage)
     }

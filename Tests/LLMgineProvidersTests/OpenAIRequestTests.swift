@@ -26,32 +26,39 @@ import Testing
                 .toolResult(LLMToolResult(callID: "call_2", parts: [.text("24C")])),
             ])
         let (body, _) = body(
-            LLMRequest(model: "m", messages: [.system("Be brief."), .user("Weather?"), .assistant("", toolCalls: [call1, call2]), results]))
+            LLMRequest(
+                model: "m", messages: [.system("Be brief."), .user("Weather?"), .assistant("", toolCalls: [call1, call2]), results]))
         let expected: JSONValue = [
-                    ["role": "system", "content": "Be brief."], ["role": "user", "content": "Weather?"],
-                    [
-                        "role": "assistant", "content": nil,
-                        "tool_calls": [
-                            ["id": "call_1", "type": "function", "function": ["name": "weather", "arguments": "{\"city\":\"Oslo\"}"]],
-                            ["id": "call_2", "type": "function", "function": ["name": "weather", "arguments": "{}"]],
-                        ],
-                    ],
-                    ["role": "tool", "tool_call_id": "call_1", "content": "12C"], ["role": "tool", "tool_call_id": "call_2", "content": "24C"],
-                ]
+            ["role": "system", "content": "Be brief."], ["role": "user", "content": "Weather?"],
+            [
+                "role": "assistant", "content": nil,
+                "tool_calls": [
+                    ["id": "call_1", "type": "function", "function": ["name": "weather", "arguments": "{\"city\":\"Oslo\"}"]],
+                    ["id": "call_2", "type": "function", "function": ["name": "weather", "arguments": "{}"]],
+                ],
+            ],
+            ["role": "tool", "tool_call_id": "call_1", "content": "12C"], ["role": "tool", "tool_call_id": "call_2", "content": "24C"],
+        ]
         #expect(body["messages"] == expected)
     }
 
     @Test func `has every setting under the server's name for it`() {
         let request = LLMRequest(
-            model: "m", messages: [], tools: [LLMTool(name: "t", description: "d", inputSchema: ["type": "object"], strict: true)], toolChoice: .named("t"),
-            parallelToolCalls: false, responseFormat: .schema(name: "s", schema: ["type": "object"], strict: true), maxOutputTokens: 5, temperature: 0,
-            topP: 0.5, topK: 3, stop: ["END"], seed: 42, presencePenalty: -1, frequencyPenalty: 1, reasoning: .effort("low"), metadata: ["k": "v"])
+            model: "m", messages: [], tools: [LLMTool(name: "t", description: "d", inputSchema: ["type": "object"], strict: true)],
+            toolChoice: .named("t"),
+            parallelToolCalls: false, responseFormat: .schema(name: "s", schema: ["type": "object"], strict: true), maxOutputTokens: 5,
+            temperature: 0,
+            topP: 0.5, topK: 3, stop: ["END"], seed: 42, presencePenalty: -1, frequencyPenalty: 1, reasoning: .effort("low"),
+            metadata: ["k": "v"])
         let (compatible, none) = body(request, dialect: .compatible)
         #expect(
             compatible == [
-                "model": "m", "messages": [], "stream": true, "stream_options": ["include_usage": true], "max_tokens": 5, "temperature": 0.0,
+                "model": "m", "messages": [], "stream": true, "stream_options": ["include_usage": true], "max_tokens": 5,
+                "temperature": 0.0,
                 "top_p": 0.5, "top_k": 3, "stop": ["END"], "seed": 42, "presence_penalty": -1.0, "frequency_penalty": 1.0,
-                "tools": [["type": "function", "function": ["name": "t", "description": "d", "parameters": ["type": "object"], "strict": true]]],
+                "tools": [
+                    ["type": "function", "function": ["name": "t", "description": "d", "parameters": ["type": "object"], "strict": true]]
+                ],
                 "tool_choice": ["type": "function", "function": ["name": "t"]], "parallel_tool_calls": false,
                 "response_format": ["type": "json_schema", "json_schema": ["name": "s", "schema": ["type": "object"], "strict": true]],
                 "reasoning_effort": "low", "metadata": ["k": "v"],
@@ -82,7 +89,8 @@ import Testing
     @Test func `carries media as the server wants it, and says what it cannot carry`() {
         let parts: [LLMPart] = [
             .text("see"), .image(LLMMedia(.url("https://e.org/a.png"))), .image(LLMMedia(.base64("QQ=="), mimeType: "image/jpeg")),
-            .audio(LLMMedia(.base64("QQ=="), mimeType: "audio/wav")), .file(LLMMedia(.base64("QQ=="), mimeType: "application/pdf", name: "a.pdf")),
+            .audio(LLMMedia(.base64("QQ=="), mimeType: "audio/wav")),
+            .file(LLMMedia(.base64("QQ=="), mimeType: "application/pdf", name: "a.pdf")),
             .audio(LLMMedia(.url("u"))), .file(LLMMedia(.url("u"))), .reasoning(LLMReasoning(text: "hm")),
         ]
         let (body, warnings) = body(LLMRequest(model: "m", messages: [.user(parts)]))

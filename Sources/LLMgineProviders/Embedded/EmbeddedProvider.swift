@@ -73,7 +73,8 @@ public final class EmbeddedProvider: LLMProvider {
     private func step(of request: LLMRequest, model: String, text: String) throws(LLMgineError) -> EmbeddedScript.Step {
         let setting = request.extensions[name]
         if model == "script" {
-            let script = if let setting { try EmbeddedScript(json: setting) } else { try EmbeddedScript(json: try JSONValue(parsing: text)) }
+            let script =
+                if let setting { try EmbeddedScript(json: setting) } else { try EmbeddedScript(json: try JSONValue(parsing: text)) }
             let key = script.key ?? script.json.text
             let call = calls.withLock { $0.count(key) }
             return script.steps[min(call, script.steps.count - 1)]

@@ -40,20 +40,28 @@ package enum PirateSpeech {
 
     /// Here the ending belongs to the word.
     private static let keepsItsG: Set<String> = [
-        "bring", "cling", "during", "fling", "sling", "spring", "sting", "string", "swing", "thing", "wing", "wring", "viking", "ceiling", "sibling",
+        "bring", "cling", "during", "fling", "sling", "spring", "sting", "string", "swing", "thing", "wing", "wring", "viking", "ceiling",
+        "sibling",
     ]
 
     private static let words = [
-        "a": "a", "am": "be", "and": "an'", "are": "be", "aren't": "ain't", "before": "afore", "beer": "grog", "between": "betwixt", "boss": "cap'n",
+        "a": "a", "am": "be", "and": "an'", "are": "be", "aren't": "ain't", "before": "afore", "beer": "grog", "between": "betwixt",
+        "boss": "cap'n",
         "boy": "lad", "boys": "lads", "captain": "cap'n", "children": "wee ones", "clean": "swab", "coin": "doubloon", "coins": "doubloons",
-        "computer": "riggin'", "cook": "galley hand", "dead": "in Davy Jones' locker", "drink": "grog", "enemy": "scurvy dog", "ever": "e'er",
-        "excited": "all a-tremble", "fellow": "hearty", "flag": "Jolly Roger", "food": "grub", "for": "fer", "friend": "matey", "friends": "mateys",
+        "computer": "riggin'", "cook": "galley hand", "dead": "in Davy Jones' locker", "drink": "grog", "enemy": "scurvy dog",
+        "ever": "e'er",
+        "excited": "all a-tremble", "fellow": "hearty", "flag": "Jolly Roger", "food": "grub", "for": "fer", "friend": "matey",
+        "friends": "mateys",
         "girl": "lass", "girls": "lasses", "great": "grand", "hello": "ahoy", "hey": "avast", "hi": "ahoy", "home": "port", "hotel": "inn",
-        "is": "be", "isn't": "ain't", "it's": "'tis", "look": "spy", "looking": "spyin'", "man": "scallywag", "men": "scallywags", "money": "doubloons",
-        "my": "me", "never": "ne'er", "no": "nay", "of": "o'", "old": "barnacle-covered", "over": "o'er", "people": "crew", "quickly": "smartly",
-        "restaurant": "galley", "road": "sea lane", "sea": "briny deep", "sir": "cap'n", "song": "shanty", "songs": "shanties", "stop": "avast",
+        "is": "be", "isn't": "ain't", "it's": "'tis", "look": "spy", "looking": "spyin'", "man": "scallywag", "men": "scallywags",
+        "money": "doubloons",
+        "my": "me", "never": "ne'er", "no": "nay", "of": "o'", "old": "barnacle-covered", "over": "o'er", "people": "crew",
+        "quickly": "smartly",
+        "restaurant": "galley", "road": "sea lane", "sea": "briny deep", "sir": "cap'n", "song": "shanty", "songs": "shanties",
+        "stop": "avast",
         "stranger": "landlubber", "sword": "cutlass", "talk": "parley", "team": "crew", "thanks": "thank ye", "the": "th'", "there": "thar",
-        "to": "t'", "treasure": "booty", "users": "landlubbers", "user": "landlubber", "very": "mighty", "was": "were", "wasn't": "weren't", "wine": "rum",
+        "to": "t'", "treasure": "booty", "users": "landlubbers", "user": "landlubber", "very": "mighty", "was": "were", "wasn't": "weren't",
+        "wine": "rum",
         "woman": "wench", "wow": "shiver me timbers", "yes": "aye", "you": "ye", "you're": "ye be", "your": "yer", "yours": "yers",
     ]
 }

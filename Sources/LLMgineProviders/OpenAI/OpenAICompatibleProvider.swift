@@ -39,8 +39,10 @@ public struct OpenAICompatibleProvider: LLMProvider {
 
         /// Creates a configuration; the default address is OpenAI's.
         public init(
-            baseURL: String = "https://api.openai.com/v1", apiKey: String? = nil, name: String = LLMModelName.defaultProvider, models: [String] = [],
-            dialect: OpenAIDialect? = nil, timeout: Duration = .seconds(600), retry: LLMRetryPolicy = LLMRetryPolicy(), headers: [String: String] = [:]
+            baseURL: String = "https://api.openai.com/v1", apiKey: String? = nil, name: String = LLMModelName.defaultProvider,
+            models: [String] = [],
+            dialect: OpenAIDialect? = nil, timeout: Duration = .seconds(600), retry: LLMRetryPolicy = LLMRetryPolicy(),
+            headers: [String: String] = [:]
         ) {
             self.baseURL = baseURL
             self.name = name
@@ -76,9 +78,15 @@ public struct OpenAICompatibleProvider: LLMProvider {
         logger: Logger = Logger(label: "llmgine.providers.openai")
     ) throws(LLMgineError) {
         let address = configuration.baseURL.trimmingTrailingSlashes
-        guard ["http://", "https://"].contains(where: { address.hasPrefix($0) && address.count > $0.count && !address.dropFirst($0.count).hasPrefix("/") }),
+        guard
+            ["http://", "https://"].contains(where: {
+                address.hasPrefix($0) && address.count > $0.count && !address.dropFirst($0.count).hasPrefix("/")
+            }),
             address.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
-        else { throw LLMgineError(.invalidConfiguration, "the base URL of provider \"\(configuration.name)\" is not an http:// or https:// address") }
+        else {
+            throw LLMgineError(
+                .invalidConfiguration, "the base URL of provider \"\(configuration.name)\" is not an http:// or https:// address")
+        }
         self.configuration = configuration
         self.endpoint = address + "/chat/completions"
         self.client = client
@@ -112,7 +120,8 @@ public struct OpenAICompatibleProvider: LLMProvider {
         let (client, secret, logger, size) = (client, configuration.secret, logger, body.readableBytes)
         let timeout = request.execution.timeout ?? configuration.timeout
         return LLMEventStream(retrying: configuration.retry, timeout: timeout, clock: clock) { deadline in
-            let exchange = OpenAIExchange(call, client: client, deadline: deadline, secret: secret, start: start, inputBytes: size, logger: logger)
+            let exchange = OpenAIExchange(
+                call, client: client, deadline: deadline, secret: secret, start: start, inputBytes: size, logger: logger)
             return exchange.pull
         }
     }

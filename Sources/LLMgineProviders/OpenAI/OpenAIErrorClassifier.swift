@@ -52,7 +52,9 @@ package enum OpenAIErrorClassifier {
                 if let word = error[name]?.string { all.insert(word.lowercased()) }
             }
             // llama.cpp and others give the HTTP status as the code.
-            if let number = error["code"]?.int ?? error["code"]?.string.flatMap({ Int($0) }), (400...599).contains(number) { status = number }
+            if let number = error["code"]?.int ?? error["code"]?.string.flatMap({ Int($0) }), (400...599).contains(number) {
+                status = number
+            }
         }
 
         private static func detail(_ detail: JSONValue?) -> String? {
@@ -63,7 +65,9 @@ package enum OpenAIErrorClassifier {
     private static func code(_ words: Set<String>, message: String, status: Int?) -> LLMError.Code {
         for (meaning, known) in particular where !known.isDisjoint(with: words) { return meaning }
         if words.contains(where: { $0.hasSuffix("_spend_limit_reached") || $0.hasSuffix("usage_limit_reached") }) { return .quotaExhausted }
-        if status == nil || status == 400, message.contains("context length") || message.contains("context window") { return .contextLengthExceeded }
+        if status == nil || status == 400, message.contains("context length") || message.contains("context window") {
+            return .contextLengthExceeded
+        }
         if let status { return code(status: status) }
         for (meaning, known) in general where !known.isDisjoint(with: words) { return meaning }
         return .providerInternal
@@ -75,14 +79,17 @@ package enum OpenAIErrorClassifier {
         (.contextLengthExceeded, ["context_length_exceeded", "exceed_context_size_error"]),
         (.contentFiltered, ["content_policy_violation", "content_filter", "moderation_blocked"]),
         (.modelNotFound, ["model_not_found"]), (.authentication, ["invalid_api_key"]),
-        (.rateLimited, ["rate_limit_exceeded", "slow_down"]), (.overloaded, ["server_is_overloaded", "overloaded_error", "engine_overloaded"]),
+        (.rateLimited, ["rate_limit_exceeded", "slow_down"]),
+        (.overloaded, ["server_is_overloaded", "overloaded_error", "engine_overloaded"]),
     ]
 
     /// Words that stand with many statuses, and count only where there is none.
     private static let general: [(LLMError.Code, Set<String>)] = [
-        (.overloaded, ["service_unavailable_error", "unavailable_error", "overloaded"]), (.rateLimited, ["rate_limit_error", "requests", "tokens"]),
+        (.overloaded, ["service_unavailable_error", "unavailable_error", "overloaded"]),
+        (.rateLimited, ["rate_limit_error", "requests", "tokens"]),
         (.authentication, ["authentication_error"]), (.permission, ["permission_error"]), (.modelNotFound, ["not_found_error"]),
-        (.timeout, ["timeout", "timeout_error"]), (.invalidRequest, ["invalid_request_error", "invalid_value", "bad_request", "badrequesterror"]),
+        (.timeout, ["timeout", "timeout_error"]),
+        (.invalidRequest, ["invalid_request_error", "invalid_value", "bad_request", "badrequesterror"]),
     ]
 
     private static func code(status: Int) -> LLMError.Code {

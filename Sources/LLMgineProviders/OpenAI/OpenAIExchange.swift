@@ -33,7 +33,8 @@ final class OpenAIExchange {
     private var decoder: OpenAIStreamDecoder
 
     init(
-        _ request: HTTPClientRequest, client: HTTPClient, deadline: CallDeadline, secret: Secret?, start: LLMStart, inputBytes: Int, logger: Logger
+        _ request: HTTPClientRequest, client: HTTPClient, deadline: CallDeadline, secret: Secret?, start: LLMStart, inputBytes: Int,
+        logger: Logger
     ) {
         self.request = request
         self.client = client
@@ -102,11 +103,15 @@ final class OpenAIExchange {
         let hints = RetryHints(now: Date().timeIntervalSince1970) { response.headers.first(name: $0) }
         let requestID = response.headers.first(name: "x-request-id")
         var error = OpenAIErrorClassifier.response(
-            status: Int(response.status.code), body: body ?? "", hints: hints, requestID: requestID, redact: { [secret] in secret?.redacted(from: $0) ?? $0 })
+            status: Int(response.status.code), body: body ?? "", hints: hints, requestID: requestID,
+            redact: { [secret] in secret?.redacted(from: $0) ?? $0 })
         error.provider = provider
         logger.debug(
             "provider refused a call",
-            metadata: ["provider": "\(provider)", "status": "\(response.status.code)", "code": "\(error.code.rawValue)", "request": "\(requestID ?? "-")"])
+            metadata: [
+                "provider": "\(provider)", "status": "\(response.status.code)", "code": "\(error.code.rawValue)",
+                "request": "\(requestID ?? "-")",
+            ])
         return error
     }
 

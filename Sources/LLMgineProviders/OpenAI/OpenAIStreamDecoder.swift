@@ -140,7 +140,9 @@ extension LLMUsage {
         let cached = usage["prompt_tokens_details"]?["cached_tokens"]?.int
         self.init(
             input: Input(
-                total: total, noCache: total.flatMap { total in cached.map { max(0, total.subtractingReportingOverflow($0).partialValue) } }, cacheRead: cached,
+                total: total,
+                noCache: total.flatMap { total in cached.map { max(0, total.subtractingReportingOverflow($0).partialValue) } },
+                cacheRead: cached,
                 cacheWrite: usage["prompt_tokens_details"]?["cache_write_tokens"]?.int),
             output: Output(total: usage["completion_tokens"]?.int, reasoning: usage["completion_tokens_details"]?["reasoning_tokens"]?.int),
             raw: usage)

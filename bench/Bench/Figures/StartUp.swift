@@ -57,7 +57,7 @@ struct StartUp: Figure {
         )
         .write(to: file, atomically: true, encoding: .utf8)
         let start = monotonic()
-        let child = try await Child(NATSServers.command(in: laboratory, configuration: file), listensToErrors: true)
+        let child = try await Child(NATSServers.command(in: laboratory, configuration: file), errors: nil)
         defer { child.end() }
         try await child.text("Server is ready")
         return Reading(values: ["ms": Double(monotonic() - start) / 1e6])

@@ -7,11 +7,12 @@ struct Child: Sendable {
     private let lines: Lines
     private let name: String
 
-    /// Starts a program. What it prints on standard error appears on ours; with `listensToErrors` it is read as lines instead.
+    /// Starts a program. What it prints on standard error goes to the file; without one it is read as lines, like what it prints on
+    /// standard output.
     ///
     /// On a thread of NIO's blocking pool, which lasts as long as the process: the parent-death signal is sent when the *thread* that started
     /// the child ends, and threads of the concurrency pool, even the main one, come and go.
-    init(_ command: Command, listensToErrors: Bool = false) async throws {
+    init(_ command: Command, errors: FileHandle?) async throws {
         name = command.name
         process = Process()
         let output = Pipe()
@@ -19,7 +20,7 @@ struct Child: Sendable {
         process.arguments = ["--pdeathsig", "KILL", "--", command.program.path] + command.arguments
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = output
-        if listensToErrors { process.standardError = output }
+        process.standardError = errors ?? output
         let (stream, continuation) = AsyncStream.makeStream(of: String.self)
         lines = Lines(stream)
         let splitter = LineSplitter(continuation)

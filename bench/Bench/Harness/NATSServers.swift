@@ -33,7 +33,7 @@ struct NATSServers: Sendable {
                 name: "n\(index + 1)", listener: listeners[index], clients: clients, route: routes[index], other: routes[1 - index],
                 certificates: laboratory.certificates(index == 0 ? "a" : "b"))
             try configuration.write(to: file, atomically: true, encoding: .utf8)
-            let child = try await Child(NATSServers.command(in: laboratory, configuration: file), listensToErrors: true)
+            let child = try await Child(NATSServers.command(in: laboratory, configuration: file), errors: nil)
             children.append(child)
             try await child.text("Server is ready")
         }
