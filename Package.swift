@@ -175,8 +175,8 @@ let package = Package(
         .executableTarget(
             name: "ClusterDemo",
             dependencies: [
-                "LLMgine", "LLMgineCore", "LLMgineTransport", "LLMgineOTLPSink", External.arguments, External.logging, External.nioCore,
-                External.histogram,
+                "LLMgine", "LLMgineCore", "LLMgineTransport", "LLMgineOTLPSink", "LLMgineTestKit", External.arguments, External.logging,
+                External.nioCore, External.nioPosix, External.histogram, External.tracing, External.serviceContext, External.unixSignals,
             ],
             path: "cluster/Demo", swiftSettings: strict),
         .executableTarget(

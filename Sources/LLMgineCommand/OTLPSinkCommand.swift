@@ -35,7 +35,10 @@ struct OTLPSinkCommand: AsyncParsableCommand {
         do {
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 let group = ServiceGroup(configuration: ServiceGroupConfiguration(services: [sink], logger: Logger(label: "", factory: { _ in SwiftLogNoOpLogHandler() })))
-                tasks.addTask { Terminal.complain("receiving telemetry at http://\(host):\(await sink.port())") }
+                tasks.addTask {
+                    // Without a port, `run` says why.
+                    if let port = try? await sink.port() { Terminal.complain("receiving telemetry at http://\(host):\(port)") }
+                }
                 tasks.addTask {
                     await ending.comes()
                     await group.triggerGracefulShutdown()

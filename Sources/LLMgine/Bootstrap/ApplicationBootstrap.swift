@@ -1,7 +1,9 @@
 public import LLMgineCore
+public import LLMgineLLM
 public import LLMgineNode
 import LLMgineObservability
 import LLMgineOTLPExporter
+public import LLMgineWorkers
 public import Logging
 import ServiceLifecycle
 import UnixSignals
@@ -30,24 +32,38 @@ public final class ApplicationBootstrap: Sendable {
     public let node: Node
     /// The logger of the application, as the settings ask for it.
     public let logger: Logger
+    /// What the node offers to the cluster, if it is a worker.
+    public let worker: LLMWorker?
     private let exporter: OTLPExporter?
 
     /// Checks the settings, starts the node and returns once it has joined the cluster, or after 2 s without. It dials on in that case.
     /// - Parameters:
     ///   - settings: what an operator decided, as ``NodeSettings/load(file:environment:flags:)`` reads it.
+    ///   - providers: what a worker offers; nil for what the settings name. Whether the node is a worker is for the settings to say.
     ///   - environment: where OpenTelemetry's and the providers' variables are looked up; nil for that of the process.
     ///   - logger: where log lines go; nil for standard error in the format of the settings.
     /// - Throws: `invalidConfiguration`, `tlsFailure` or `identityRefused`, naming key or file; `connectionClosed` if the port is taken.
-    public init(settings: NodeSettings, environment: [String: String]? = nil, logger: Logger? = nil) async throws(LLMgineError) {
+    public init(
+        settings: NodeSettings, providers: [any LLMProvider]? = nil, environment: [String: String]? = nil, logger: Logger? = nil
+    ) async throws(LLMgineError) {
         let environment = environment ?? ProcessInfo.processInfo.environment
         let verified = try settings.verify()
+        var offer: [any LLMProvider] = []
+        if settings.isWorker { if let providers { offer = providers } else { offer = try settings.providers(environment: environment) } }
         let configuration = settings.nodeConfiguration(verified)
         let logger = logger ?? Logger(label: "llmgine", factory: { NodeLogHandler(label: $0, settings: settings.log) })
         let telemetry = settings.telemetry(environment: environment)
         let observability = ObservabilityManager(tracer: NodeTracer(sampler: telemetry?.sampler ?? .alwaysOff))
         if settings.telemetry.console { observability.registerHandler(ConsoleHandler()) }
         exporter = telemetry.map { OTLPExporter($0, observability: observability, node: configuration.name.name, logger: logger) }
-        node = try await Node(configuration: configuration, observability: observability, logger: logger)
+        let node = try await Node(configuration: configuration, observability: observability, logger: logger)
+        do throws(LLMgineError) {
+            worker = offer.isEmpty ? nil : try await LLMWorker(providers: offer, slots: settings.worker.slots, on: node.bus, logger: logger)
+        } catch {
+            await node.stop(deadline: .zero)
+            throw error
+        }
+        self.node = node
         self.settings = settings
         self.logger = logger
     }

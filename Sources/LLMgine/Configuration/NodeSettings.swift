@@ -31,8 +31,8 @@ public struct NodeSettings: Sendable, Hashable {
     public struct Worker: Sendable, Hashable {
         /// How many LLM calls run here at once. 0 is no worker, whatever the roles.
         public var slots = 4
-        /// The providers that the node offers.
-        public var providers = ["embedded"]
+        /// The providers that the node offers; empty for all that the environment allows.
+        public var providers: [String] = []
     }
 
     /// What the node reports about itself.

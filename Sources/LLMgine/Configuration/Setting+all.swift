@@ -29,7 +29,7 @@ extension Setting {
         .number("worker.slots", \.worker.slots, "How many LLM calls run here at once, if the node has the role worker.", in: 0...1024),
         .list(
             "worker.providers", \.worker.providers,
-            "What the worker offers: embedded needs no key, openai reads OPENAI_API_KEY and OPENAI_BASE_URL.",
+            "What the worker offers: embedded needs no key, openai reads OPENAI_API_KEY and OPENAI_BASE_URL; empty is all that have what they need.",
             expected: "a list of embedded, openai", where: { ["embedded", "openai"].contains($0) }),
         .text(
             "telemetry.endpoint", \.telemetry.endpoint,

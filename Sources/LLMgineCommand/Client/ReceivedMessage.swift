@@ -21,8 +21,8 @@ struct ReceivedMessage {
         var object = JSONObject()
         if let context {
             object["topic"] = .string(message.topic.text)
-            object["publisher"] = .string(context.publisher.name)
-            object["sequence"] = .integer(Int64(clamping: context.sequence))
+            // A hub relays as itself, so this is all that a leaf knows of where a message comes from.
+            object["hub"] = .string(context.publisher.name)
             object["priority"] = .string("\(context.priority)")
             if context.session != .bus { object["session"] = .string(context.session.name) }
         }

@@ -18,7 +18,7 @@ struct SubscribeCommand: AsyncParsableCommand {
     @Argument(help: "Which topics; several filters are one subscription.")
     var filters: [String]
 
-    @Flag(help: "Print one JSON object a line: topic, payload, publisher and the rest.")
+    @Flag(help: "Print one JSON object a line: topic, payload, headers and the rest.")
     var json = false
 
     @Option(help: ArgumentHelp("End after so many messages.", valueName: "number"))
