@@ -121,7 +121,7 @@ extension MessageBus {
         }
     }
 
-    private func publish(_ message: Message, number: UInt64, from leaf: NodeID?) async throws(LLMgineError) -> PublishReceipt {
+    private func publish(_ message: Message, number: UInt64, from leaf: LeafID?) async throws(LLMgineError) -> PublishReceipt {
         let route = router.route(for: message.topic)
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
         if route.locals.isEmpty, route.groups.isEmpty {
