@@ -14,7 +14,7 @@ import Testing
             #expect(declared, "Sources/\(folder) is no target of Package.swift")
         }
         for folder in try tree.folders(in: "Tests") where folder.hasSuffix("Tests") {
-            let declared = ["tests(\"\(folder)\"", "            \"\(folder)\",\n"].contains { manifest.contains($0) }
+            let declared = ["tests(\"\(folder)\"", "            \"\(folder)\",\n", "name: \"\(folder)\""].contains { manifest.contains($0) }
             #expect(declared, "Tests/\(folder) is no target of Package.swift")
         }
     }
