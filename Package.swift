@@ -228,6 +228,6 @@ let package = Package(
             ]),
         tests("LLMgineTests", ["LLMgine", "LLMgineCore"]),
         tests("ArchitectureTests", []),
-        tests("IntegrationTests", ["LLMgine", "LLMgineCore", "LLMgineTransport", "LLMgineTestKit"]),
+        tests("IntegrationTests", ["LLMgineCore", "LLMgineLLM", "LLMgineTestKit"]),
     ]
 )

@@ -155,6 +155,13 @@ package final class ChildProcess: Sendable {
         try await line(channel, from: from) { $0.contains(text) }
     }
 
+    /// All lines of a channel, once it is closed.
+    package func all(_ channel: Channel) async -> [String] {
+        // No line is as asked, so this waits for the end.
+        _ = try? await line(channel) { _ in false }
+        return state.withLock { $0.lines.filter { $0.channel == channel }.map(\.text) }
+    }
+
     /// How many lines have come so far: a place for ``line(_:from:where:)``.
     package var lineCount: Int { state.withLock { $0.count } }
 

@@ -26,8 +26,8 @@ struct CounterCommand: AsyncParsableCommand {
         }
         try await subscription.established()
         Report.ready.send()
-        for await order in Orders.lines() {
-            guard let expected = order.split(separator: " ").last.flatMap({ Int($0) }) else { continue }
+        try await Orders.obey { order in
+            guard let expected = order.split(separator: " ").last.flatMap({ Int($0) }) else { return }
             await tally.reaches(expected, within: .seconds(10))
             Report.counted(tally.report).send()
         }

@@ -14,7 +14,8 @@ struct Document {
     static let sentHeader = "demo-sent"
 
     init(path: String) throws {
-        let text = String(decoding: try Data(contentsOf: URL(filePath: path)), as: UTF8.self)
+        guard let data = FileManager.default.contents(atPath: path) else { throw LLMgineError(.invalidArgument, "\(path): cannot be read") }
+        let text = String(decoding: data, as: UTF8.self)
         var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { String($0.hasSuffix("\r") ? $0.dropLast() : $0) }
         if lines.last == "" { lines.removeLast() }
         self.lines = lines

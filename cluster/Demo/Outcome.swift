@@ -4,6 +4,7 @@ import LLMgineTestKit
 
 /// What happened, as the processes told it.
 struct Outcome {
+    let stage: Stage
     let published: Report.Publisher
     let counted: Report.Counter
     /// Nil if telemetry went elsewhere.
@@ -25,7 +26,10 @@ struct Outcome {
         if published.completed != published.requests {
             complaints.append("\(published.requests - published.completed) calls failed: \(published.failures.joined(separator: "; "))")
         }
-        for worker in ["b", "c"] where calls(worker) == 0 { complaints.append("worker \(worker) completed no call") }
+        // With fewer calls than slots, one worker may well have done them all.
+        if published.requests >= 16 {
+            for worker in ["b", "c"] where calls(worker) == 0 { complaints.append("worker \(worker) completed no call") }
+        }
         if let summary, summary.tracesAcrossNodes == 0 { complaints.append("no trace crossed a node") }
         if killed != .signal(9) { complaints.append("c was not killed but ended by itself (\(killed))") }
         for (name, ending) in endings where ending != .code(0) { complaints.append("\(name) did not stop cleanly on SIGTERM (\(ending)); see its log") }
@@ -41,7 +45,7 @@ struct Outcome {
             ("publish to handler", "p50 \(Int(counted.p50Microseconds)) us, p99 \(Int(counted.p99Microseconds)) us"),
             ("LLM calls", "\(published.completed) of \(published.requests) completed, \(published.tokens) tokens in \(published.deltas) pieces"),
             ("  by worker", "b \(calls("b")), c \(calls("c"))"),
-            ("  made again", "\(published.repeated), because c was killed while it answered"),
+            ("  made again", published.repeated == 0 ? "none" : "\(published.repeated), because c was killed while it answered"),
             ("c half-way", "killed, then started again"),
         ]
         if let summary {
@@ -51,7 +55,8 @@ struct Outcome {
             rows.append(("spans", "sent to OTEL_EXPORTER_OTLP_ENDPOINT"))
         }
         rows.append(("stopped cleanly", endings.filter { $0.ending == .code(0) }.map(\.name).sorted().joined(separator: ", ")))
-        if let sample = published.sample { rows.append(("for example", "\"\(sample.asked)\" is now \"\(sample.answered)\"")) }
+        if let sample = published.sample { rows.append(("for example", "\"\(sample.asked)\"")) }
+        if let sample = published.sample { rows.append(("  is now", "\"\(sample.answered)\"")) }
         let width = rows.map(\.0.count).max() ?? 0
         return "\n" + rows.map { "  \($0.0)\(String(repeating: " ", count: width - $0.0.count + 3))\($0.1)" }.joined(separator: "\n") + "\n"
     }

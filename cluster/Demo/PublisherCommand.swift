@@ -24,8 +24,8 @@ struct PublisherCommand: AsyncParsableCommand {
 
     private func work(on node: Node, _ document: Document) async throws {
         Report.ready.send()
-        for await order in Orders.lines() where order == "go" {
-            Report.published(try await publish(document, on: node)).send()
+        try await Orders.obey { order in
+            if order == "go" { Report.published(try await publish(document, on: node)).send() }
         }
     }
 
@@ -94,7 +94,7 @@ private final class Pirate: Sendable {
                 let answer = try await ask(request)
                 return note(answer, line)
             } catch {
-                guard error.retryable, ContinuousClock.now < end else {
+                guard error.retryable, ContinuousClock.now < end, !Task.isCancelled else {
                     return books.withLock { if $0.failures.count < 10 { $0.failures.append("\(error)") } }
                 }
                 books.withLock { $0.repeated += 1 }
@@ -119,7 +119,12 @@ private final class Pirate: Sendable {
             books.completed += 1
             books.byWorker[answer.worker ?? "?", default: 0] += 1
             books.tokens += answer.usage.output.total ?? 0
-            if books.sample == nil { books.sample = Report.Sample(asked: line, answered: answer.text) }
+            if books.sample == nil { books.sample = Report.Sample(asked: line.trimmed, answered: answer.text.trimmed) }
         }
     }
+}
+
+extension String {
+    /// Without white space at its ends, and one space for each stretch of it within.
+    fileprivate var trimmed: String { split(whereSeparator: \.isWhitespace).joined(separator: " ") }
 }

@@ -49,6 +49,7 @@ struct RunCommand: AsyncParsableCommand {
         for complaint in outcome.complaints { print("! \(complaint)") }
         if json { print(outcome.json) }
         guard outcome.complaints.isEmpty else { throw ExitCode.failure }
+        outcome.stage.clear()
     }
 
     private func perform(with cast: Cast) async throws -> Outcome {
@@ -76,7 +77,7 @@ struct RunCommand: AsyncParsableCommand {
 
         let endings = await cast.stopNodes([b, c, a])
         let summary = try await cast.stopSink(sink)
-        return Outcome(published: published, counted: counted, summary: summary, killed: killed, endings: endings)
+        return Outcome(stage: stage, published: published, counted: counted, summary: summary, killed: killed, endings: endings)
     }
 }
 

@@ -50,6 +50,11 @@ struct Stage {
         return variables
     }
 
+    /// Leaves nothing behind on ports that no one will ask about again; what is on the usual ones stays to be looked at.
+    func clear() {
+        if directory != Stage.root { try? FileManager.default.removeItem(atPath: directory) }
+    }
+
     private func writeCertificates() throws {
         let authority = try CertificateAuthority(cluster: "demo")
         try authority.save(to: "\(directory)/certs", force: true)

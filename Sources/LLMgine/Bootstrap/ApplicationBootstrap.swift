@@ -63,6 +63,14 @@ public final class ApplicationBootstrap: Sendable {
             await node.stop(deadline: .zero)
             throw error
         }
+        if let worker, !node.peers.isEmpty {
+            do throws(LLMgineError) {
+                try await worker.established()
+                logger.info("offers are known", metadata: ["peers": "\(node.peers.count)"])
+            } catch {
+                logger.warning("offers are not known everywhere yet", metadata: ["error": "\(error)"])
+            }
+        }
         self.node = node
         self.settings = settings
         self.logger = logger
