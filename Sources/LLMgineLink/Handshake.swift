@@ -61,7 +61,8 @@ struct Handshake: Sendable, Hashable {
         guard theirs.node == certified.node else {
             throw Refusal(reason: .identityMismatch, detail: "claimed \(theirs.node), certified \(certified.node)")
         }
-        guard theirs.node != ours.node else {
+        // A leaf is no member, so its name takes nobody's place: not even that of its hub.
+        guard theirs.node != ours.node || theirs.kind == .leaf || ours.kind == .leaf else {
             let isOurselves = theirs.incarnation == ours.incarnation
             throw Refusal(reason: isOurselves ? .ownNode : .duplicateIdentity, detail: "\(ours.node)")
         }

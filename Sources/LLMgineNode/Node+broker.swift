@@ -1,6 +1,6 @@
 import LLMgineBroker
 package import LLMgineBus
-package import LLMgineCore
+public import LLMgineCore
 import LLMgineLink
 import LLMgineMembership
 import LLMgineRouting
@@ -64,7 +64,6 @@ extension Node {
         case .sendLeaving(let id): link(id)?.connection.leave(deadline: .seconds(10))
         case .identityTaken(let incarnation):
             logger.critical("another process lives under this node's name and is newer; this one must stop", metadata: ["incarnation": "\(incarnation)"])
-        case .request: break  // requests of this node are the bus's own business
         }
     }
 
@@ -121,6 +120,7 @@ extension Node {
         logger.debug("dialling", metadata: ["address": "\(address)"])
         endpoint.dial(target, delegate: self).whenFailure { error in
             self.logger.debug("no connection", metadata: ["address": "\(address)", "error": "\(error)"])
+            self.turnedAway(by: address, error as? LLMgineError ?? LLMgineError(.connectionClosed, "cannot connect to \(address)", cause: error))
             self.tell { $0.dialFailed(address, at: self.elapsed, random: Double.random(in: 0..<1), into: &$1) }
         }
     }
@@ -208,4 +208,10 @@ extension Node: ClusterAttachment {
             throw error as? LLMgineError ?? LLMgineError(.connectionClosed, "the node has stopped", cause: error)
         }
     }
+}
+
+extension Node {
+    /// Returns once every node that can be reached knows all subscriptions and responders made here so far.
+    /// - Throws: `deadlineExceeded`.
+    public func established(within deadline: Duration = .seconds(10)) async throws(LLMgineError) { try await established(deadline: deadline) }
 }

@@ -85,10 +85,11 @@ final class LinkHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        machine?.closed(detail: failure.map(LinkHandler.describe) ?? "", into: &actions)
+        let reason = (failure as? LLMgineError).map(CloseReason.init) ?? .connectionLost
+        machine?.closed(reason, detail: failure.map(LinkHandler.describe) ?? "", into: &actions)
         perform(context)
         // If it is not over yet, the machine never started: TLS or the gate refused the peer.
-        over(LinkClosure(.connectionLost, by: .transport, detail: failure.map(LinkHandler.describe) ?? "closed during the TLS handshake"))
+        over(LinkClosure(reason, by: .transport, detail: failure.map(LinkHandler.describe) ?? "closed during the TLS handshake"))
         context.fireChannelInactive()
     }
 

@@ -42,7 +42,7 @@ package struct LinkEndpoint: Sendable {
         do {
             return LinkListener(channel: try await bootstrap.bind(host: address.host, port: address.port).get())
         } catch {
-            throw LLMgineError(.connectionClosed, "cannot listen on \(address)", cause: error)
+            throw LLMgineError(listeningOn: address, failed: error)
         }
     }
 
@@ -62,7 +62,7 @@ package struct LinkEndpoint: Sendable {
             }
             .connect(host: address.host, port: address.port)
             .map { _ in }
-            .flatMapErrorThrowing { throw LLMgineError(.connectionClosed, "no connection to \(address)", cause: $0) }
+            .flatMapErrorThrowing { throw LLMgineError(connectingTo: address, failed: $0) }
     }
 
     private func addLink(to channel: any Channel, role: LinkRole, address: String, delegate: any LinkDelegate) throws {
@@ -71,7 +71,7 @@ package struct LinkEndpoint: Sendable {
             LinkHandler(connection: connection, delegate: delegate, hello: hello(), settings: settings))
     }
 
-    private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: 256 << 10)
+    private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: 64 << 10)
     /// Little is kept below us, so that what becomes urgent overtakes what is queued.
     private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 512 << 10)
 }

@@ -264,7 +264,7 @@ struct Neighbourhood {
             .connect(host: address.host, port: address.port).get()
         if line.count < 5 { try await other.close() }
         let ending = await a.delegate.ending()
-        #expect((ending.reason, ending.origin, ending.wasEstablished) == (.connectionLost, .transport, false))
+        #expect((ending.reason, ending.origin, ending.wasEstablished) == (.tlsFailure, .transport, false))
         let expected = line.count < 5 ? "the peer closed the connection during the TLS handshake" : "what the peer sent is not TLS at all"
         #expect(ending.detail == expected)
         link.send(.cancel(CancelFrame(request: 1)))
