@@ -123,7 +123,12 @@ let package = Package(
             ]),
 
         // 4: shells over shells
-        module("LLMgineWorkers", ["LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineObservability", External.nioCore, External.logging]),
+        module(
+            "LLMgineWorkers",
+            [
+                "LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineObservability", External.nioCore, External.logging,
+                External.serviceContext,
+            ]),
         module(
             "LLMgineProviders",
             ["LLMgineCore", "LLMgineLLM", "LLMgineObservability", External.httpClient, External.nioCore, External.nioHTTP1, External.logging]),
@@ -139,7 +144,7 @@ let package = Package(
             "LLMgine",
             [
                 "LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability", "LLMgineWorkers",
-                "LLMgineProviders", "LLMgineOTLPExporter", External.configuration, External.lifecycle, External.logging,
+                "LLMgineProviders", "LLMgineOTLPExporter", External.configuration, External.lifecycle, External.unixSignals, External.logging,
             ]),
 
         // 6: the command line
@@ -148,7 +153,7 @@ let package = Package(
             dependencies: [
                 "LLMgine", "LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability", "LLMgineWorkers",
                 "LLMgineOTLP", "LLMgineOTLPSink",
-                External.arguments, External.configuration, External.lifecycle, External.logging, External.nioCore,
+                External.arguments, External.configuration, External.lifecycle, External.unixSignals, External.logging, External.nioCore,
             ],
             swiftSettings: strict),
         module(
@@ -163,15 +168,15 @@ let package = Package(
             "LLMgineTestKit",
             [
                 "LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineFlow", "LLMgineRouting", "LLMgineBroker", "LLMgineMembership", "LLMgineBus",
-                "LLMgineLLM", "LLMgineTransport", External.nioCore,
+                "LLMgineLLM", "LLMgineTransport", "LLMgineNode", "LLMgineObservability", External.nioCore, External.logging,
             ]),
 
         // cluster/ and bench/
         .executableTarget(
             name: "ClusterDemo",
             dependencies: [
-                "LLMgine", "LLMgineCore", "LLMgineTransport", "LLMgineOTLPSink", External.arguments, External.logging, External.nioCore,
-                External.histogram,
+                "LLMgine", "LLMgineCore", "LLMgineTransport", "LLMgineOTLPSink", "LLMgineTestKit", External.arguments, External.logging,
+                External.nioCore, External.nioPosix, External.histogram, External.tracing, External.serviceContext, External.unixSignals,
             ],
             path: "cluster/Demo", swiftSettings: strict),
         .executableTarget(
@@ -183,7 +188,7 @@ let package = Package(
                 External.arguments, External.histogram, External.nioCore, External.nioPosix, External.nioTLS, External.nioSSL,
                 .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
             ],
-            path: "bench/Bench", exclude: ["Ours/Node"], swiftSettings: strict),
+            path: "bench/Bench", swiftSettings: strict),
 
         // Tests mirror Sources
         tests("LLMgineCoreTests", ["LLMgineCore", External.nioCore]),
@@ -196,27 +201,33 @@ let package = Package(
         .testTarget(  // generated code does not mark what is unsafe
             name: "LLMgineOTLPTests", dependencies: ["LLMgineOTLP", External.protobuf], exclude: ["otlp.proto"],
             swiftSettings: Array(strict.dropFirst())),
-        tests("LLMgineLinkTests", ["LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineTestKit", External.nioCore]),
+        tests("LLMgineLinkTests", ["LLMgineCore", "LLMgineWire", "LLMgineFlow", "LLMgineLink", "LLMgineTestKit", External.nioCore]),
         tests("LLMgineBrokerTests", ["LLMgineCore", "LLMgineBroker", "LLMgineFlow", "LLMgineRouting", "LLMgineMembership"]),
-        tests("LLMgineObservabilityTests", ["LLMgineCore", "LLMgineOTLP", "LLMgineObservability", External.tracing, External.logging]),
+        tests("LLMgineObservabilityTests", ["LLMgineCore", "LLMgineOTLP", "LLMgineObservability", External.tracing, External.metrics, External.logging]),
         tests(
             "LLMgineBusTests",
             ["LLMgineCore", "LLMgineBus", "LLMgineFlow", "LLMgineResilience", "LLMgineObservability", "LLMgineTestKit", External.nioCore]),
         tests(
             "LLMgineTransportTests",
-            ["LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineTransport", "LLMgineTestKit", External.nioCore, External.nioPosix, External.nioEmbedded, External.nioSSL, External.x509]),
+            ["LLMgineCore", "LLMgineWire", "LLMgineFlow", "LLMgineLink", "LLMgineTransport", "LLMgineTestKit", External.nioCore, External.nioPosix, External.nioEmbedded, External.nioSSL, External.x509]),
         tests(
             "LLMgineNodeTests",
             ["LLMgineCore", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability", "LLMgineTestKit", External.nioCore, External.nioPosix, External.nioSSL, External.logging]),
         tests("LLMgineProvidersTests", ["LLMgineCore", "LLMgineLLM", "LLMgineProviders", "LLMgineTestKit", External.hummingbird, External.nioCore, External.logging]),
         tests(
             "LLMgineWorkersTests",
-            ["LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineWorkers", "LLMgineProviders", "LLMgineTransport", "LLMgineObservability", "LLMgineTestKit", External.nioCore]),
+            [
+                "LLMgineCore", "LLMgineLLM", "LLMgineBroker", "LLMgineRouting", "LLMgineBus", "LLMgineNode", "LLMgineWorkers", "LLMgineProviders",
+                "LLMgineTransport", "LLMgineObservability", "LLMgineTestKit", External.nioCore, External.logging, External.serviceContext,
+            ]),
         tests(
             "LLMgineOTLPExporterTests",
-            ["LLMgineOTLP", "LLMgineObservability", "LLMgineOTLPExporter", "LLMgineOTLPSink", External.hummingbird, External.nioCore, External.logging]),
+            [
+                "LLMgineCore", "LLMgineOTLP", "LLMgineObservability", "LLMgineOTLPExporter", "LLMgineOTLPSink", External.httpClient, External.nioCore,
+                External.nioHTTP1, External.lifecycle, External.logging,
+            ]),
         tests("LLMgineTests", ["LLMgine", "LLMgineCore"]),
         tests("ArchitectureTests", []),
-        tests("IntegrationTests", ["LLMgine", "LLMgineCore", "LLMgineTransport", "LLMgineTestKit"]),
+        tests("IntegrationTests", ["LLMgineCore", "LLMgineLLM", "LLMgineTestKit"]),
     ]
 )

@@ -1,3 +1,4 @@
+import struct LLMgineCore.LLMgineError
 import struct LLMgineMembership.MemberRecord
 import struct LLMgineRouting.PeerInterest
 
@@ -9,11 +10,17 @@ extension BrokerMachine {
 
     /// A handshake ended well.
     package mutating func linkEstablished(_ link: LinkID, peer: PeerInfo, at now: Duration, into actions: inout [BrokerAction]) {
+        // A leaf may have the name of its hub, so that a node's own certificate can serve to ask it something.
+        let isOurselves = peer.node == node && !isLeaf
+        if peer.kind == .leaf {
+            leafEstablished(link, peer, at: now, into: &actions)
+            return
+        }
         if let dialed = peer.dialed {
-            if peer.node == node { book.reachedOurselves(dialed) }
+            if isOurselves { book.reachedOurselves(dialed) }
             book.connected(dialed, to: peer.node, at: now)
         }
-        guard peer.node != node else {
+        guard !isOurselves else {
             actions.append(.close(link, .ourselves))
             return
         }
@@ -26,6 +33,18 @@ extension BrokerMachine {
                 drop(old, at: now, into: &actions)
                 actions.append(.close(old, reason))
             }
+        }
+        accept(link, peer, at: now, into: &actions)
+    }
+
+    /// A leaf replaces nobody but itself: when it dials again, it has lost its link, maybe before we notice.
+    private mutating func leafEstablished(_ link: LinkID, _ peer: PeerInfo, at now: Duration, into actions: inout [BrokerAction]) {
+        if let old = leaves[peer.leaf] {
+            drop(old, at: now, into: &actions)
+            actions.append(.close(old, .replaced))
+        } else if leaves.count >= configuration.maximumLeaves {
+            actions.append(.close(link, .fault(LLMgineError(.limitExceeded, "this node serves \(leaves.count) leaves already"))))
+            return
         }
         accept(link, peer, at: now, into: &actions)
     }
@@ -64,7 +83,7 @@ extension BrokerMachine {
         var peer = Peer(info: info, since: now, interest: PeerInterest(limit: configuration.maximumInterest))
         peer.told = log.version
         peers[link] = peer
-        links[info.node] = link
+        if peer.isLeaf { leaves[info.leaf] = link } else { links[info.node] = link }
         actions.append(.peerUp(info.node, link, leaf: peer.isLeaf))
         if isLeaving { actions.append(.sendLeaving(link)) }
         guard !peer.isLeaf else { return }
@@ -81,8 +100,12 @@ extension BrokerMachine {
 
     @discardableResult private mutating func drop(_ link: LinkID, at now: Duration, into actions: inout [BrokerAction]) -> Peer? {
         guard let peer = peers.removeValue(forKey: link) else { return nil }
-        links[peer.info.node] = nil
-        members.unlinked(peer.info.node, at: now)
+        if peer.isLeaf {
+            leaves[peer.info.leaf] = nil
+        } else {
+            links[peer.info.node] = nil
+            members.unlinked(peer.info.node, at: now)
+        }
         for entry in peer.interest.entries { actions.append(.routeRemoved(peer.info.node, link, entry.flow)) }
         actions.append(.peerDown(peer.info.node, link))
         for index in waiters.indices { waiters[index].links.remove(link) }

@@ -20,17 +20,17 @@ package struct NodeStatus: Sendable, Hashable {
 }
 
 extension BrokerMachine {
-    /// Every node known, this one first, then by name.
+    /// Every node known: this one first, then the members by name, then the leaves of this node.
     package var nodes: [NodeStatus] {
         let own = NodeStatus(
             node: node, record: members.own, link: nil, isLeaf: isLeaf, isDraining: isLeaving, isDialedByUs: false, roundTrip: nil,
             interestEntries: localFlows.count)
         let known = members.others.map { status($0.node, $0, links[$0.node]) }
-        let leaves = links.filter { members[$0.key] == nil }.map { status($0.key, nil, $0.value) }
-        return [own] + (known + leaves).sorted { $0.node < $1.node }
+        let guests = leaves.map { status($0.key.node, nil, $0.value) }.sorted { ($0.node, $0.link ?? .local) < ($1.node, $1.link ?? .local) }
+        return [own] + known + guests
     }
 
-    /// The link to a node.
+    /// The link to a core node.
     package func link(to node: NodeID) -> LinkID? { links[node] }
     /// The node at the other end of a link that takes part.
     package func peer(at link: LinkID) -> PeerInfo? { peers[link]?.info }

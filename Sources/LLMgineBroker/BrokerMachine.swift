@@ -21,10 +21,12 @@ package struct BrokerMachine: Sendable {
         /// Subscriptions that this node and each of its peers may have.
         package var maximumInterest: Int
         package var members: MemberTable.Limits
+        /// Leaves that this node serves at a time; a further one is refused. Default 1000.
+        package var maximumLeaves: Int
 
         package init(
             own: MemberRecord, kind: PeerInfo.Kind = .core, seeds: [String] = [], gossipInterval: Duration = .seconds(5),
-            maximumInterest: Int = InterestLog.maximumEntries, members: MemberTable.Limits = .init()
+            maximumInterest: Int = InterestLog.maximumEntries, members: MemberTable.Limits = .init(), maximumLeaves: Int = 1000
         ) {
             self.own = own
             self.kind = kind
@@ -32,6 +34,7 @@ package struct BrokerMachine: Sendable {
             self.gossipInterval = gossipInterval
             self.maximumInterest = maximumInterest
             self.members = members
+            self.maximumLeaves = maximumLeaves
         }
     }
 
@@ -63,7 +66,9 @@ package struct BrokerMachine: Sendable {
     var log = InterestLog()
     var book: DialBook
     var peers: [LinkID: Peer] = [:]
+    /// The links to core nodes.
     var links: [NodeID: LinkID] = [:]
+    var leaves: [LeafID: LinkID] = [:]
     var waiters: [Waiter] = []
     var localFlows: Set<UInt32> = []
     var isFlushScheduled = false

@@ -51,4 +51,23 @@ package struct PeerInfo: Sendable, Hashable {
     }
 
     package var dialedByUs: Bool { dialed != nil }
+    /// Which leaf it is, if it is one.
+    package var leaf: LeafID { LeafID(node: node, incarnation: incarnation) }
+}
+
+/// Which leaf a link leads to: a name is not enough.
+///
+/// A leaf is no member: nobody looks for it by its name, and nothing outlives its link. So one certificate may serve any number of command line
+/// clients at once, and each process is told apart by when it began.
+package struct LeafID: Sendable, Hashable, CustomStringConvertible {
+    package let node: NodeID
+    package let incarnation: Incarnation
+
+    package init(node: NodeID, incarnation: Incarnation) {
+        self.node = node
+        self.incarnation = incarnation
+    }
+
+    /// `name/incarnation`.
+    package var description: String { "\(node)/\(incarnation)" }
 }

@@ -46,6 +46,13 @@ public final class Subscription: Sendable {
         if !subscriber.isCalledByItself { await completion.wait() }
     }
 
+    /// Takes no more events, and lets the handler finish what is queued until the deadline.
+    package func finish(within deadline: Duration) async {
+        subscriber.mailbox.close()
+        _ = await drained(until: .now + deadline)
+        await cancel()
+    }
+
     /// The same without waiting for the handler.
     func stopTaking() {
         bus.remove(self)

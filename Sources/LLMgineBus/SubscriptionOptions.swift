@@ -1,3 +1,4 @@
+package import struct LLMgineBroker.LeafID
 public import LLMgineCore
 
 /// How a subscription wants to be served.
@@ -19,7 +20,7 @@ public struct SubscriptionOptions: Sendable {
     /// Whether other nodes may send here. Default true.
     public var isRemote: Bool
     /// The leaf that the subscription stands for, whose own events it does not get.
-    package var relaysFor: NodeID?
+    package var relaysFor: LeafID?
 
     /// Options with the documented defaults.
     public init(

@@ -1,4 +1,5 @@
 import LLMgineCore
+import LLMgineLLM
 
 /// What the exit code says, in the numbers of `sysexits.h`.
 enum ExitStatus: Int32 {
@@ -17,6 +18,17 @@ enum ExitStatus: Int32 {
         case .badPayload, .duplicateHandler, .noHandler, .stopped, .handlerFailed, .cancelled, .remoteError, .malformedFrame,
             .limitExceeded,
             .creditOverdrawn, .unexpectedFrame:
+            self = .failed
+        }
+    }
+
+    init(_ code: LLMError.Code) {
+        switch code {
+        case .invalidRequest, .modelNotFound, .unsupportedCapability: self = .wrongUsage
+        case .authentication, .permission: self = .wrongConfiguration
+        case .connection, .noWorkerAvailable, .workerLost: self = .unavailable
+        case .rateLimited, .overloaded, .timeout, .deadlineExceeded: self = .tryAgain
+        case .quotaExhausted, .truncatedStream, .contextLengthExceeded, .contentFiltered, .cancelled, .providerInternal, .protocolViolation:
             self = .failed
         }
     }

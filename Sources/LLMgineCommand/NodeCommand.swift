@@ -24,6 +24,8 @@ struct NodeCommand: AsyncParsableCommand {
     @Flag(help: "Check settings and certificates, print every setting with its origin and meaning, and end.")
     var check = false
 
+    @OptionGroup var end: EndOptions
+
     func run() async throws {
         let loaded = try NodeSettings.load(file: config, flags: try flags())
         let identity = try loaded.settings.verify()
@@ -33,7 +35,12 @@ struct NodeCommand: AsyncParsableCommand {
             Terminal.say("# \(identity.identity), certificate valid until \(identity.expires)")
             return
         }
-        throw LLMgineError(.stopped, "this version checks a node's settings and does not run it yet; add --check")
+        let application = try await ApplicationBootstrap(settings: loaded.settings)
+        if end.untilInputEnds {
+            try await application.run { await StandardInput.ended() }
+        } else {
+            try await application.run()
+        }
     }
 
     private func flags() throws -> [(key: String, value: String)] {

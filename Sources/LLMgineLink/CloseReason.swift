@@ -25,9 +25,10 @@ package enum CloseReason: UInt64, Sendable, Hashable, CaseIterable {
     case creditOverdrawn = 23
     case tooManyFrames = 24
 
-    // The connection. `connectionLost` is never sent: there is nothing left to send it on.
+    // The connection. `connectionLost` and `tlsFailure` are never sent: there is nothing left to send them on.
     case keepaliveTimeout = 30
     case connectionLost = 31
+    case tlsFailure = 32
 
     /// The reason in words, for a log line.
     package var text: String {
@@ -49,6 +50,7 @@ package enum CloseReason: UInt64, Sendable, Hashable, CaseIterable {
         case .tooManyFrames: "control frames came too fast"
         case .keepaliveTimeout: "the node fell silent"
         case .connectionLost: "the connection was closed"
+        case .tlsFailure: "TLS refused the connection"
         }
     }
 
@@ -63,7 +65,8 @@ package enum CloseReason: UInt64, Sendable, Hashable, CaseIterable {
         case .identityRefused: self = .identityMismatch
         case .duplicateIdentity: self = .duplicateIdentity
         case .stopped: self = .shuttingDown
-        case .connectionClosed, .tlsFailure: self = .connectionLost
+        case .connectionClosed: self = .connectionLost
+        case .tlsFailure: self = .tlsFailure
         default: self = .unspecified  // the codes of other layers say nothing about a link
         }
     }
@@ -78,6 +81,7 @@ package enum CloseReason: UInt64, Sendable, Hashable, CaseIterable {
         case .limitExceeded, .tooManyFrames: .limitExceeded
         case .unexpectedFrame: .unexpectedFrame
         case .creditOverdrawn: .creditOverdrawn
+        case .tlsFailure: .tlsFailure
         case .unspecified, .handshakeTimeout, .duplicateLink, .superseded, .shuttingDown, .keepaliveTimeout, .connectionLost:
             .connectionClosed
         }

@@ -29,6 +29,14 @@ package struct LinkSession: Sendable, Hashable {
     package let features: WireFeatures
     /// The lower of both ends' limits.
     package let limits: WireLimits
+
+    package init(role: LinkRole, peer: HelloFrame, version: UInt32, features: WireFeatures, limits: WireLimits) {
+        self.role = role
+        self.peer = peer
+        self.version = version
+        self.features = features
+        self.limits = limits
+    }
 }
 
 /// Decides whether a HELLO is one that we can work with.
@@ -53,12 +61,14 @@ struct Handshake: Sendable, Hashable {
         guard theirs.node == certified.node else {
             throw Refusal(reason: .identityMismatch, detail: "claimed \(theirs.node), certified \(certified.node)")
         }
-        guard theirs.node != ours.node else {
+        // A leaf is no member, so its name takes nobody's place: not even that of its hub.
+        guard theirs.node != ours.node || theirs.kind == .leaf || ours.kind == .leaf else {
             let isOurselves = theirs.incarnation == ours.incarnation
             throw Refusal(reason: isOurselves ? .ownNode : .duplicateIdentity, detail: "\(ours.node)")
         }
         return LinkSession(
-            role: role, peer: theirs, version: version, features: ours.features.intersection(theirs.features), limits: try limits(with: theirs))
+            role: role, peer: theirs, version: version, features: ours.features.intersection(theirs.features),
+            limits: try limits(with: theirs))
     }
 
     private func limits(with theirs: HelloFrame) throws(Refusal) -> WireLimits {

@@ -104,8 +104,9 @@ package struct LinkMachine: ~Copyable {
     }
 
     /// The connection is gone.
-    package mutating func closed(detail: String = "", into actions: inout [LinkAction]) {
-        end(LinkClosure(.connectionLost, by: .transport, detail: detail), into: &actions)
+    /// - Parameter reason: what broke it, if that is known.
+    package mutating func closed(_ reason: CloseReason = .connectionLost, detail: String = "", into actions: inout [LinkAction]) {
+        end(LinkClosure(reason, by: .transport, detail: detail), into: &actions)
     }
 }
 

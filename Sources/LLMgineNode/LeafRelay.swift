@@ -1,4 +1,5 @@
 import LLMgineBroker
+import LLMgineBroker
 import LLMgineBus
 import LLMgineCore
 import LLMgineFlow
@@ -34,7 +35,7 @@ final class LeafRelay: Sendable {
 
     /// Tells the leaf that this node takes everything.
     func start() {
-        let leaf = link.peer
+        let leaf = link.leaf
         do throws(LLMgineError) {
             let uplink = try node.bus.detachedSubscription(options: SubscriptionOptions(name: "from \(leaf)")) { [bus = node.bus] message, _ in
                 try await bus.publish(message, from: leaf)
@@ -84,7 +85,7 @@ final class LeafRelay: Sendable {
             outbox.opened(flow: entry.flow, whenFull: .block(deadline: .seconds(86_400)), window: Credit(messages: entry.windowMessages, bytes: entry.windowBytes))
         }
         var options = SubscriptionOptions(name: "for \(link.peer)", group: entry.group, whenFull: entry.whenFull)
-        options.relaysFor = link.peer
+        options.relaysFor = link.leaf
         do throws(LLMgineError) {
             let subscription = try node.bus.relaySubscription(entry.filters, options: options) { [self] message, _ in
                 try await forward(message, to: entry.flow)
@@ -126,18 +127,23 @@ final class LeafRelay: Sendable {
         }
     }
 
-    /// The link is gone.
+    /// How long what a leaf has published goes on to be published after its link is gone.
+    private static let uplinkDeadline = Duration.seconds(10)
+
+    /// The link is gone. What the leaf published before it left is published all the same: a leaf may live for one event.
     func stop() {
-        let (subscriptions, responder) = state.withLock { state in
+        let (subscriptions, uplink, responder) = state.withLock { state in
             state.isStopped = true
-            let all = Array(state.subscriptions.values) + [state.uplink].compactMap { $0 }
+            let all = Array(state.subscriptions.values)
             state.subscriptions = [:]
+            let uplink = state.uplink
             state.uplink = nil
             let responder = state.responder
             state.responder = nil
-            return (all, responder)
+            return (all, uplink, responder)
         }
         end(subscriptions)
+        if let uplink { Task { await uplink.finish(within: LeafRelay.uplinkDeadline) } }  // it waits for handlers, as below
         if let responder { Task { await responder.cancel() } }  // it waits for handlers, which the event loop must not
     }
 

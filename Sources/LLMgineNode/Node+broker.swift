@@ -1,6 +1,6 @@
 import LLMgineBroker
 package import LLMgineBus
-package import LLMgineCore
+public import LLMgineCore
 import LLMgineLink
 import LLMgineMembership
 import LLMgineRouting
@@ -120,6 +120,7 @@ extension Node {
         logger.debug("dialling", metadata: ["address": "\(address)"])
         endpoint.dial(target, delegate: self).whenFailure { error in
             self.logger.debug("no connection", metadata: ["address": "\(address)", "error": "\(error)"])
+            self.turnedAway(by: address, error as? LLMgineError ?? LLMgineError(.connectionClosed, "cannot connect to \(address)", cause: error))
             self.tell { $0.dialFailed(address, at: self.elapsed, random: Double.random(in: 0..<1), into: &$1) }
         }
     }
@@ -207,4 +208,10 @@ extension Node: ClusterAttachment {
             throw error as? LLMgineError ?? LLMgineError(.connectionClosed, "the node has stopped", cause: error)
         }
     }
+}
+
+extension Node {
+    /// Returns once every node that can be reached knows all subscriptions and responders made here so far.
+    /// - Throws: `deadlineExceeded`.
+    public func established(within deadline: Duration = .seconds(10)) async throws(LLMgineError) { try await established(deadline: deadline) }
 }

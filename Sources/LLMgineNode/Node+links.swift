@@ -125,6 +125,7 @@ extension Node: LinkDelegate {
             ])
         let address = connection.address
         let dialled = connection.role == .dialer
+        if dialled, !wasEstablished { turnedAway(by: address, closure.error) }
         control.execute { [self] in
             if wasEstablished {
                 drive { $0.linkLost(id, at: elapsed, random: Double.random(in: 0..<1), into: &$1) }

@@ -59,6 +59,8 @@ public final class Node: Service, Sendable {
         var interest: (version: UInt64, hash: UInt64) = (0, 0)
         var endpoint: LinkEndpoint?
         var stopWaiters: [CheckedContinuation<Void, Never>] = []
+        /// Of a leaf, why each seed turned it away the last time. At most as many as there are seeds.
+        var refusals: [String: LLMgineError] = [:]
     }
 
     /// Starts a node: it listens, dials its seeds, and returns once it has joined one of them or `joinTimeout` has passed.
@@ -128,6 +130,21 @@ public final class Node: Service, Sendable {
     /// The nodes that it has a link to now, leaves left out.
     public var peers: [NodeID] { state.withLock { $0.links.values.filter { !$0.isLeaf }.map(\.peer).sorted() } }
 
+    /// Of a leaf, why the last seed turned it away; nil if none has, and while it has a link.
+    public var refusal: LLMgineError? {
+        state.withLock { state in state.links.isEmpty ? configuration.seeds.reversed().compactMap { state.refusals[$0] }.first : nil }
+    }
+
+    /// A seed turned this node away. A leaf has nobody else to ask, so its start need not wait once all have.
+    func turnedAway(by seed: String, _ error: LLMgineError) {
+        guard configuration.kind == .leaf, configuration.seeds.contains(seed) else { return }
+        let isAlone = state.withLock { state in
+            state.refusals[seed] = error
+            return configuration.seeds.allSatisfy { state.refusals[$0] != nil }
+        }
+        if isAlone { joined() }
+    }
+
     /// Something that another module keeps with the node, made at its first use.
     package func attachment<Value: Sendable>(_ type: Value.Type, make: () -> Value) -> Value {
         attachments.withLock { attachments in
@@ -154,7 +171,7 @@ public final class Node: Service, Sendable {
         } onGracefulShutdown: {
             self.wakeStopWaiters()
         }
-        await stop()
+        await stop(deadline: configuration.stopDeadline)
     }
 
     private func wakeStopWaiters() {
@@ -167,7 +184,7 @@ public final class Node: Service, Sendable {
     }
 
     /// Leaves the cluster: peers send no new work, handlers and requests finish until the deadline, then the links close.
-    /// - Returns: what was still queued at the deadline, by subscription name; empty when nothing was lost.
+    /// - Returns: what was still queued at the deadline, by subscription or peer; empty when nothing was lost.
     @discardableResult
     public func stop(deadline: Duration = .seconds(10)) async -> [String: Int] {
         let (first, _) = isStopped.compareExchange(expected: false, desired: true, ordering: .sequentiallyConsistent)
@@ -176,7 +193,9 @@ public final class Node: Service, Sendable {
         let listener = state.withLock { $0.listener }
         await listener?.close()
         await onControl { $0.leaveStarted(into: &$1) }
-        let left = await bus.stop(deadline: deadline)
+        let end = ContinuousClock.now + deadline
+        var left = await bus.stop(deadline: deadline)
+        left.merge(await outboxesDrained(until: end), uniquingKeysWith: +)
         await onControl { $0.leaveFinished(into: &$1) }
         let links = state.withLock { Array($0.links.values) + Array($0.candidates.values) }
         for link in links { link.connection.close(.shuttingDown) }
@@ -185,6 +204,16 @@ public final class Node: Service, Sendable {
         wakeStopWaiters()
         logger.info("stopped", metadata: ["undelivered": "\(left.values.reduce(0, +))"])
         return left
+    }
+
+    /// Waits until what was published is on its way to the peers. - Returns: what is left at the deadline, by peer.
+    private func outboxesDrained(until end: ContinuousClock.Instant) async -> [String: Int] {
+        while true {
+            let links = state.withLock { Array($0.links.values) }
+            let left = links.map { ($0.peer.name, $0.connection.read { $0.queued.reduce(0) { $0 + $1.messages } }) }.filter { $0.1 > 0 }
+            if left.isEmpty || ContinuousClock.now >= end { return Dictionary(left, uniquingKeysWith: +) }
+            try? await Task.sleep(for: .milliseconds(2))
+        }
     }
 
     private func allLinksClosed(within limit: Duration) async {

@@ -30,8 +30,11 @@ public struct NodeConfiguration: Sendable {
     public var roles: [String]
     /// Where it runs. Default: none.
     public var zone: String
-    /// How long the start waits to have joined one of the seeds. It goes on without and keeps dialling. Default 2 s.
+    /// How long the start waits to have joined one of the seeds. It goes on without and keeps dialling. A leaf waits no longer than it takes to
+    /// be turned away by all of them. Default 2 s.
     public var joinTimeout: Duration
+    /// How long a stop in a service group waits for handlers and requests. Default 10 s.
+    public var stopDeadline: Duration
     /// The most payload bytes of one message over a link. Default 1 MiB, at most 16 MiB.
     public var maximumPayload: Int
     /// Threads that move bytes. Default: half of the cores, at least 1 and at most 4.
@@ -41,7 +44,7 @@ public struct NodeConfiguration: Sendable {
     public init(
         name: NodeID, cluster: String = "llmgine", kind: Kind = .core, listen: String? = "0.0.0.0:7400", advertise: String? = nil, seeds: [String] = [],
         certificates: CertificateSource = .directory("certs"), roles: [String] = [], zone: String = "", joinTimeout: Duration = .seconds(2),
-        maximumPayload: Int = 1 << 20, eventLoops: Int? = nil
+        stopDeadline: Duration = .seconds(10), maximumPayload: Int = 1 << 20, eventLoops: Int? = nil
     ) {
         self.name = name
         self.cluster = cluster
@@ -53,6 +56,7 @@ public struct NodeConfiguration: Sendable {
         self.roles = roles
         self.zone = zone
         self.joinTimeout = joinTimeout
+        self.stopDeadline = stopDeadline
         self.maximumPayload = maximumPayload
         self.eventLoops = eventLoops ?? min(4, max(1, System.coreCount / 2))
     }

@@ -36,6 +36,7 @@ final class PeerLink: RemoteLink {
     }
 
     var peer: NodeID { hello.node }
+    var leaf: LeafID { LeafID(node: hello.node, incarnation: hello.incarnation) }
 
     // MARK: Events, outbound
 

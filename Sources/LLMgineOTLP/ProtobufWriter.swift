@@ -2,7 +2,7 @@
 ///
 /// A field is appended with one capacity check. The length of a message that is not known beforehand gets a slot of four bytes, patched when the
 /// message is closed: a varint padded with continuation bits, which every protobuf decoder reads. That spares a second pass and all copying:
-/// 0.7-1.1 us for a span with 8 attributes against 12-21 us through swift-protobuf (release, 2 shared cores).
+/// 0.9 us for a span with 8 attributes and a link, 1.1 us with putting ids and names into words, against 12-21 us through swift-protobuf.
 ///
 /// Safe to use: nothing hands out `base`, every write is preceded by a `reserve` of its size, and being noncopyable makes the owner unique.
 @safe package struct ProtobufWriter: ~Copyable {
@@ -161,7 +161,8 @@
         let length = count - slot.at
         precondition(length >= 0 && length < Self.maximumSlot, "a message of \(length) bytes does not fit a length slot")
         let value = UInt32(truncatingIfNeeded: length)
-        let padded = (value & 0x7F | 0x80) | ((value >> 7 & 0x7F | 0x80) << 8) | ((value >> 14 & 0x7F | 0x80) << 16) | ((value >> 21 & 0x7F) << 24)
+        let padded =
+            (value & 0x7F | 0x80) | ((value >> 7 & 0x7F | 0x80) << 8) | ((value >> 14 & 0x7F | 0x80) << 16) | ((value >> 21 & 0x7F) << 24)
         // The four bytes before the content were set aside by `open`.
         unsafe (base + (slot.at - 4)).storeBytes(of: padded.littleEndian, as: UInt32.self)
     }

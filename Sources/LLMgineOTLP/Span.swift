@@ -27,7 +27,8 @@ extension OTLP {
         package var flags: UInt32 = 0
 
         package init(
-            traceHigh: UInt64, traceLow: UInt64, span: UInt64, parent: UInt64 = 0, name: String, kind: Kind = .internal, start: UInt64, end: UInt64
+            traceHigh: UInt64, traceLow: UInt64, span: UInt64, parent: UInt64 = 0, name: String, kind: Kind = .internal, start: UInt64,
+            end: UInt64
         ) {
             self.traceHigh = traceHigh
             self.traceLow = traceLow

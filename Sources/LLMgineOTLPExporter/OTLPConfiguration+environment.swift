@@ -147,7 +147,11 @@ struct EnvironmentReader {
         return nil
     }
 
-    private mutating func warn(_ name: String, _ what: String) { warnings.append("\(name): \(what)") }
+    /// A general variable is read once per signal and complained about once.
+    private mutating func warn(_ name: String, _ what: String) {
+        let warning = "\(name): \(what)"
+        if !warnings.contains(warning) { warnings.append(warning) }
+    }
 
     private static func trimmed(_ text: some StringProtocol) -> String {
         var text = Substring(text)

@@ -48,7 +48,7 @@ extension OTLPExporter {
         let before = batcher.counts
         _ = batcher.answered(outcome, at: Self.now(), random: Double.random(in: 0..<1))
         let after = batcher.counts
-        publish(after)
+        progress.attempted(counts: after)
         count(after.delivered - before.delivered, errorType: nil)
         let lost = after.rejected + after.refused + after.abandoned - before.rejected - before.refused - before.abandoned
         count(lost, errorType: outcome.errorType ?? "unknown")

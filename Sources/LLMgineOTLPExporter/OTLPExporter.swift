@@ -1,5 +1,5 @@
 import AsyncHTTPClient
-package import LLMgineOTLP
+import LLMgineOTLP
 public import LLMgineObservability
 public import Logging
 import NIOCore
@@ -14,7 +14,8 @@ public final class OTLPExporter: Service {
     /// What `User-Agent` and the resource say of this library.
     public static let version = "0.1.0"
 
-    let configuration: OTLPConfiguration
+    /// Where telemetry goes and how.
+    package let configuration: OTLPConfiguration
     let observability: ObservabilityManager
     let envelope: OTLP.Envelope
     let complaints: Complaints
@@ -28,7 +29,8 @@ public final class OTLPExporter: Service {
     let spanBell = Doorbell()
     let metricBell = Doorbell()
     private let stopBell = Doorbell()
-    private let spanCounts = Mutex(SpanBatcher.Counts())
+    /// How far the export of spans has come.
+    package let progress = ExportProgress()
 
     /// Makes an exporter; nothing is sent before ``run()``.
     /// - Parameters:
@@ -37,7 +39,9 @@ public final class OTLPExporter: Service {
     ///   - node: the name of the node: `service.instance.id` and `llmgine.node` of the resource.
     ///   - version: the version of the application, for `service.version`.
     ///   - logger: told when exporting begins to fail and when it works again.
-    public init(_ configuration: OTLPConfiguration, observability: ObservabilityManager, node: String, version: String? = nil, logger: Logger) {
+    public init(
+        _ configuration: OTLPConfiguration, observability: ObservabilityManager, node: String, version: String? = nil, logger: Logger
+    ) {
         self.configuration = configuration
         self.observability = observability
         complaints = Complaints(logger: logger)
@@ -86,11 +90,6 @@ public final class OTLPExporter: Service {
         spanBell.ring()
         metricBell.ring()
     }
-
-    /// What became of the spans that were taken from the queue so far.
-    package var counts: SpanBatcher.Counts { spanCounts.withLock { $0 } }
-
-    func publish(_ counts: SpanBatcher.Counts) { spanCounts.withLock { $0 = counts } }
 
     /// Runs both signals until they are done, or until the flush limit has passed after a stop.
     private func work(traces: OTLPSender, metrics: OTLPSender) async {

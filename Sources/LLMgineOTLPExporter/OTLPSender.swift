@@ -51,7 +51,8 @@ struct OTLPSender: Sendable {
             let response = try await client.execute(request(body), timeout: TimeAmount(timeout))
             let answer = try await response.body.collect(upTo: Self.maximumAnswer)
             return OTLP.Outcome(
-                status: Int(response.status.code), body: [UInt8](answer.readableBytesView), retryAfter: response.headers.first(name: "Retry-After"),
+                status: Int(response.status.code), body: [UInt8](answer.readableBytesView),
+                retryAfter: response.headers.first(name: "Retry-After"),
                 unixSeconds: unixSeconds)
         } catch is NIOTooManyBytesError {
             return .refused(status: 502, message: "the answer is longer than the protocol allows")

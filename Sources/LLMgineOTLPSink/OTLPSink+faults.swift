@@ -16,6 +16,9 @@ extension OTLPSink {
     /// The next requests meet these faults, one each.
     package func script(_ faults: [Fault]) { state.withLock { $0.faults += faults } }
 
+    /// The next requests are taken again.
+    package func clearScript() { state.withLock { $0.faults = [] } }
+
     /// Lets every held request go; `forGood` lets later ones go too.
     package func release(forGood: Bool = false) {
         let held = state.withLock { state in

@@ -72,14 +72,16 @@ extension OTLPSink {
 
     private func success(_ partial: OTLP.PartialSuccess) -> Response {
         Response(
-            status: .ok, headers: [.contentType: "application/x-protobuf"], body: ResponseBody(byteBuffer: ByteBuffer(bytes: partial.encoded())))
+            status: .ok, headers: [.contentType: "application/x-protobuf"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: partial.encoded())))
     }
 
     /// A refusal carries the code `INVALID_ARGUMENT` and says why.
     private func refusal(_ status: HTTPResponse.Status, _ message: String) -> Response {
         enter { $0.refuse() }
         let body = OTLP.RPCStatus(code: 3, message: message).encoded()
-        return Response(status: status, headers: [.contentType: "application/x-protobuf"], body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
+        return Response(
+            status: status, headers: [.contentType: "application/x-protobuf"], body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
     }
 
     private func scripted(_ status: Int, retryAfter: String?) -> Response {

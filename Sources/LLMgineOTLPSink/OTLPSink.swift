@@ -1,5 +1,5 @@
-package import LLMgineOTLP
 import Hummingbird
+package import LLMgineOTLP
 public import Logging
 import NIOCore
 public import ServiceLifecycle
@@ -15,11 +15,17 @@ public final class OTLPSink: Service {
 
     struct State {
         var ledger = SinkLedger()
-        var port: Int?
+        var listening = Listening.notYet([])
         var faults: [Fault] = []
         var watchers: [Watcher] = []
         var held: [CheckedContinuation<Void, Never>] = []
         var isStopping = false
+    }
+
+    enum Listening {
+        case notYet([CheckedContinuation<Int, any Error>])
+        case on(port: Int)
+        case over(any Error)
     }
 
     struct Watcher {
@@ -31,7 +37,6 @@ public final class OTLPSink: Service {
     private let requestedPort: Int
     private let logger: Logger
     let state = Mutex(State())
-    private let portWaiters = Mutex<[CheckedContinuation<Int, Never>]>([])
 
     /// Makes a sink; it listens once it runs.
     /// - Parameters:
@@ -52,21 +57,33 @@ public final class OTLPSink: Service {
         let application = Application(
             router: router(), configuration: ApplicationConfiguration(address: .hostname(host, port: requestedPort)),
             onServerRunning: { channel in self.listens(on: channel.localAddress?.port ?? self.requestedPort) }, logger: logger)
-        try await withGracefulShutdownHandler {
-            try await application.run()
-        } onGracefulShutdown: {
-            self.release(forGood: true)
+        do {
+            try await withGracefulShutdownHandler {
+                try await application.run()
+            } onGracefulShutdown: {
+                self.release(forGood: true)
+            }
+            ended(with: CancellationError())
+        } catch {
+            ended(with: error)
+            throw error
         }
     }
 
     /// The port that it listens on, as soon as it does.
-    public func port() async -> Int {
-        await withCheckedContinuation { continuation in
-            let known = state.withLock { state -> Int? in
-                if state.port == nil { portWaiters.withLock { $0.append(continuation) } }
-                return state.port
+    /// - Throws: what ``run()`` threw, or `CancellationError` if the sink has ended.
+    public func port() async throws -> Int {
+        try await withCheckedThrowingContinuation { continuation in
+            let known = state.withLock { state -> Result<Int, any Error>? in
+                switch state.listening {
+                case .notYet(let waiters):
+                    state.listening = .notYet(waiters + [continuation])
+                    return nil
+                case .on(let port): return .success(port)
+                case .over(let error): return .failure(error)
+                }
             }
-            if let known { continuation.resume(returning: known) }
+            if let known { continuation.resume(with: known) }
         }
     }
 
@@ -104,13 +121,19 @@ public final class OTLPSink: Service {
     }
 
     private func listens(on port: Int) {
-        let waiters = state.withLock { state in
-            state.port = port
-            return portWaiters.withLock { waiters in
-                defer { waiters = [] }
-                return waiters
-            }
+        for waiter in turned(.on(port: port)) { waiter.resume(returning: port) }
+    }
+
+    private func ended(with error: any Error) {
+        for waiter in turned(.over(error)) { waiter.resume(throwing: error) }
+    }
+
+    /// Enters what became of listening. - Returns: who waited for it.
+    private func turned(_ listening: Listening) -> [CheckedContinuation<Int, any Error>] {
+        state.withLock { state in
+            defer { state.listening = listening }
+            guard case .notYet(let waiters) = state.listening else { return [] }
+            return waiters
         }
-        for waiter in waiters { waiter.resume(returning: port) }
     }
 }

@@ -48,7 +48,8 @@ package struct FinishedSpan: Sendable {
     package var extras: Extras?
 
     package init(
-        _ kind: Kind, _ subject: String, context: TraceContext, parent: UInt64 = 0, parentIsRemote: Bool = false, start: UInt64, end: UInt64,
+        _ kind: Kind, _ subject: String, context: TraceContext, parent: UInt64 = 0, parentIsRemote: Bool = false, start: UInt64,
+        end: UInt64,
         status: Status = .unset, link: TraceContext? = nil, notes: [SpanNote] = [], extras: Extras? = nil
     ) {
         self.kind = kind
@@ -75,7 +76,8 @@ package struct FinishedSpan: Sendable {
         package let droppedLinks: UInt32
 
         package init(
-            kind: OTLP.Span.Kind, attributes: [OTLP.Attribute], droppedAttributes: UInt32 = 0, events: [OTLP.Event] = [], droppedEvents: UInt32 = 0,
+            kind: OTLP.Span.Kind, attributes: [OTLP.Attribute], droppedAttributes: UInt32 = 0, events: [OTLP.Event] = [],
+            droppedEvents: UInt32 = 0,
             links: [OTLP.Link] = [], droppedLinks: UInt32 = 0
         ) {
             self.kind = kind

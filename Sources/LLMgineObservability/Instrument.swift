@@ -58,7 +58,8 @@ extension Instrument {
     public static let commandsProcessed = Instrument(
         .counter, "llmgine.commands.processed", unit: "{command}", "Commands answered with success.")
     /// Commands answered with a failure.
-    public static let commandsFailed = Instrument(.counter, "llmgine.commands.failed", unit: "{command}", "Commands answered with a failure.")
+    public static let commandsFailed = Instrument(
+        .counter, "llmgine.commands.failed", unit: "{command}", "Commands answered with a failure.")
     /// How long event handlers ran.
     public static let eventProcessingDuration = Instrument(
         .histogram(bounds: durationBounds), "llmgine.event.processing.duration", unit: "s", "How long event handlers ran.")
@@ -82,7 +83,8 @@ extension Instrument {
     /// Sessions that are open.
     public static let activeSessions = Instrument(.gauge, "llmgine.active_sessions", unit: "{session}", "Sessions that are open.")
     /// Handlers that are registered.
-    public static let registeredHandlers = Instrument(.gauge, "llmgine.registered_handlers", unit: "{handler}", "Handlers that are registered.")
+    public static let registeredHandlers = Instrument(
+        .gauge, "llmgine.registered_handlers", unit: "{handler}", "Handlers that are registered.")
 
     // Links between nodes; label: the peer's node
     /// Links that are up.

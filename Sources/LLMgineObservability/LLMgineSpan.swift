@@ -57,20 +57,27 @@ public final class LLMgineSpan: Tracing.Span {
         set { update { $0.attributes = newValue } }
     }
 
-    /// Says how the work went.
-    public func setStatus(_ status: SpanStatus) { update { $0.status = status } }
+    /// Says how the work went. An error without a message, as `withSpan` sets it, leaves the message of an error that was set before.
+    public func setStatus(_ status: SpanStatus) {
+        update { state in
+            if status.code == .error, status.message == nil, state.status?.code == .error { return }
+            state.status = status
+        }
+    }
 
     /// Adds something that happened.
     public func addEvent(_ event: SpanEvent) {
         guard tracer != nil else { return }
-        let record = OTLP.Event(time: event.nanosecondsSinceEpoch, name: event.name, attributes: event.attributes.otlp(limit: Self.limit).kept)
+        let record = OTLP.Event(
+            time: event.nanosecondsSinceEpoch, name: event.name, attributes: event.attributes.otlp(limit: Self.limit).kept)
         update { state in
             if state.events.count < Self.limit { state.events.append(record) } else { state.droppedEvents += 1 }
         }
     }
 
     /// Adds an `exception` event. The status stays as it is: an error that was dealt with is not the span's.
-    public func recordError<Instant: TracerInstant>(_ error: any Error, attributes: SpanAttributes, at instant: @autoclosure () -> Instant) {
+    public func recordError<Instant: TracerInstant>(_ error: any Error, attributes: SpanAttributes, at instant: @autoclosure () -> Instant)
+    {
         guard tracer != nil else { return }
         var attributes = attributes
         attributes["exception.type"] = String(reflecting: type(of: error))
@@ -82,7 +89,8 @@ public final class LLMgineSpan: Tracing.Span {
     public func addLink(_ link: SpanLink) {
         guard tracer != nil, let trace = link.context.llmgineTrace else { return }
         let record = OTLP.Link(
-            traceHigh: trace.traceHigh, traceLow: trace.traceLow, span: trace.span, attributes: link.attributes.otlp(limit: Self.limit).kept,
+            traceHigh: trace.traceHigh, traceLow: trace.traceLow, span: trace.span,
+            attributes: link.attributes.otlp(limit: Self.limit).kept,
             flags: UInt32(trace.flags))
         update { state in
             if state.links.count < Self.limit { state.links.append(record) } else { state.droppedLinks += 1 }

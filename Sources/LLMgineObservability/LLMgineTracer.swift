@@ -28,7 +28,8 @@ public struct LLMgineTracer: Tracer {
         context.llmgineTrace = trace
         let records = trace?.isSampled == true && tracer.isEnabled
         return LLMgineSpan(
-            operationName, kind: kind, context: context, trace: trace, parent: parent?.span ?? 0, start: records ? instant().nanosecondsSinceEpoch : 0,
+            operationName, kind: kind, context: context, trace: trace, parent: parent?.span ?? 0,
+            start: records ? instant().nanosecondsSinceEpoch : 0,
             tracer: records ? tracer : nil)
     }
 

@@ -18,7 +18,8 @@ extension Sampler {
             self = Sampler(ratio: ratio, followsParent: followsParent)
         default:
             warnings.append(
-                "OTEL_TRACES_SAMPLER: expected always_on, always_off, traceidratio or one of these after parentbased_; using parentbased_always_on")
+                "OTEL_TRACES_SAMPLER: expected always_on, always_off, traceidratio or one of these after parentbased_; using parentbased_always_on"
+            )
             self = .parentBased
         }
     }

@@ -8,7 +8,7 @@
 
 /// Nanoseconds since 1970 that never run backwards.
 ///
-/// The wall clock is read once; from then on a reading is one `clock_gettime` of the monotonic clock (about 45 ns), so a span cannot end before it
+/// The wall clock is read once; from then on a reading is one `clock_gettime` of the monotonic clock (50 ns), so a span cannot end before it
 /// started when somebody sets the date. The price: a date that is set later shows only after a restart.
 package struct UnixClock: Sendable {
     private let offset: UInt64

@@ -15,7 +15,7 @@ package struct HostPort: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads `host:port`. - Throws: `invalidArgument`, saying what was expected.
     package init(_ text: String) throws(LLMgineError) {
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]), (0...65_535).contains(port) else {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
             throw LLMgineError(.invalidArgument, "\"\(text.printable)\" is not an address: expected host:port, as in 10.0.0.1:7400")
         }
         var host = text[..<colon]
@@ -24,10 +24,10 @@ package struct HostPort: Sendable, Hashable, CustomStringConvertible {
         } else if host.contains(":") {
             throw LLMgineError(.invalidArgument, "\"\(text.printable)\" is not an address: an IPv6 host goes in brackets, as in [::1]:7400")
         }
-        guard !host.isEmpty, host.utf8.count <= 255 else {
-            throw LLMgineError(.invalidArgument, "\"\(text.printable)\" is not an address: the host is missing or too long")
+        guard (1...253).contains(host.utf8.count), host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") }) else {
+            throw LLMgineError(.invalidArgument, "\"\(text.printable)\" is not an address: the host is missing, too long or no name")
         }
-        self.init(host: String(host), port: port)
+        self.init(host: String(host), port: Int(port))
     }
 
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }

@@ -32,7 +32,8 @@ package struct LinkEndpoint: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try self.material.secureServer(channel)
-                    try self.addLink(to: channel, role: .acceptor, address: channel.remoteAddress.map(HostPort.describe) ?? "?", delegate: delegate)
+                    try self.addLink(
+                        to: channel, role: .acceptor, address: channel.remoteAddress.map(HostPort.describe) ?? "?", delegate: delegate)
                 }
             }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -41,12 +42,12 @@ package struct LinkEndpoint: Sendable {
         do {
             return LinkListener(channel: try await bootstrap.bind(host: address.host, port: address.port).get())
         } catch {
-            throw LLMgineError(.connectionClosed, "cannot listen on \(address)", cause: error)
+            throw LLMgineError(listeningOn: address, failed: error)
         }
     }
 
     /// Dials a peer. What comes of it is told to the delegate.
-    /// - Throws: `connectionClosed` when there is no connection at all; a refusal after that comes as `linkClosed`.
+    /// - Returns: when there is a connection. It fails with `connectionClosed` if there is none; a refusal after that comes as `linkClosed`.
     package func dial(_ address: HostPort, delegate: any LinkDelegate) -> EventLoopFuture<Void> {
         ClientBootstrap(group: group)
             .connectTimeout(.seconds(3))
@@ -61,14 +62,16 @@ package struct LinkEndpoint: Sendable {
             }
             .connect(host: address.host, port: address.port)
             .map { _ in }
+            .flatMapErrorThrowing { throw LLMgineError(connectingTo: address, failed: $0) }
     }
 
     private func addLink(to channel: any Channel, role: LinkRole, address: String, delegate: any LinkDelegate) throws {
         let connection = LinkConnection(role: role, address: address, eventLoop: channel.eventLoop, limits: limits)
-        try channel.pipeline.syncOperations.addHandler(LinkHandler(connection: connection, delegate: delegate, hello: hello(), settings: settings))
+        try channel.pipeline.syncOperations.addHandler(
+            LinkHandler(connection: connection, delegate: delegate, hello: hello(), settings: settings))
     }
 
-    private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: 256 << 10)
+    private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: 64 << 10)
     /// Little is kept below us, so that what becomes urgent overtakes what is queued.
     private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 512 << 10)
 }

@@ -32,8 +32,8 @@ enum Layers {
 
         // Beside Bus on layer 3 and below it in imports: the bus calls it, it cannot reach the bus.
         shell(3, "Observability", "Core", "OTLP"),
-        shell(3, "Bus", "Core", "Flow", "Routing", "Resilience", "Observability"),
-        shell(3, "Transport", "Core", "Wire", "Link"),
+        shell(3, "Bus", "Core", "Flow", "Routing", "Broker", "Resilience", "Observability"),
+        shell(3, "Transport", "Core", "Wire", "Flow", "Link"),
         shell(3, "Node", "Core", "Wire", "Flow", "Routing", "Membership", "Link", "Broker", "Bus", "Transport", "Observability"),
 
         shell(4, "Workers", "Core", "LLM", "Bus", "Node", "Observability"),
@@ -42,7 +42,7 @@ enum Layers {
         shell(4, "OTLPSink", "OTLP"),
 
         shell(5, "", "Core", "LLM", "Bus", "Node", "Transport", "Observability", "Workers", "Providers", "OTLPExporter"),
-        shell(5, "TestKit", "Core", "Wire", "Link", "Flow", "Routing", "Broker", "Membership", "Bus", "LLM", "Transport"),
+        shell(5, "TestKit", "Core", "Wire", "Link", "Flow", "Routing", "Broker", "Membership", "Bus", "LLM", "Transport", "Node", "Observability"),
 
         shell(6, "Command", "", "Core", "LLM", "Bus", "Node", "Transport", "Observability", "Workers", "OTLP", "OTLPSink"),
     ]

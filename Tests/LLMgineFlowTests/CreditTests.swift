@@ -5,10 +5,10 @@ import Testing
 @Suite struct `A credit purse` {
     @Test func `spends what was granted and no more`() {
         var purse = CreditPurse(granted: Credit(messages: 2, bytes: 100))
-        #expect(purse.spend(messages: 1, bytes: 60))
-        #expect(!purse.spend(messages: 1, bytes: 41))
-        #expect(purse.spend(messages: 1, bytes: 40))
-        #expect(!purse.spend(messages: 1, bytes: 0))
+        #expect(purse.spend(messages: 1, bytes: 60) == true)
+        #expect(purse.spend(messages: 1, bytes: 41) == false)
+        #expect(purse.spend(messages: 1, bytes: 40) == true)
+        #expect(purse.spend(messages: 1, bytes: 0) == false)
         #expect(purse.room == .none)
     }
 
@@ -21,7 +21,7 @@ import Testing
 
     @Test func `refuses negative amounts`() {
         var purse = CreditPurse(granted: Credit(messages: 2, bytes: 100))
-        #expect(!purse.spend(messages: -1, bytes: 0))
+        #expect(purse.spend(messages: -1, bytes: 0) == false)
     }
 }
 

@@ -30,7 +30,8 @@ import Testing
     }
 
     @Test func `throws the error that the source delivers, after what came before it`() async {
-        let (events, error) = await Self.seen(.ready([Self.start, .textDelta("abc"), .error(LLMError(.providerInternal, "x")), .textDelta("d")]))
+        let (events, error) = await Self.seen(
+            .ready([Self.start, .textDelta("abc"), .error(LLMError(.providerInternal, "x")), .textDelta("d")]))
         #expect(events.map(\.kind) == [Self.start, .textDelta("abc")])
         #expect(error?.code == .providerInternal)
         #expect(error?.deliveredBytes == 3)

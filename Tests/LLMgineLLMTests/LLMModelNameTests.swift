@@ -4,7 +4,8 @@ import Testing
 
 @Suite struct `The name of a model` {
     @Test(arguments: [
-        ("embedded/pirate", "embedded", "pirate", "llmgine.llm.embedded.pirate"), ("gpt-4.1-mini", "openai", "gpt-4.1-mini", "llmgine.llm.openai.gpt-4.1-mini"),
+        ("embedded/pirate", "embedded", "pirate", "llmgine.llm.embedded.pirate"),
+        ("gpt-4.1-mini", "openai", "gpt-4.1-mini", "llmgine.llm.openai.gpt-4.1-mini"),
         ("openai/meta-llama/llama-3", "openai", "meta-llama/llama-3", "llmgine.llm.openai.meta-llama/llama-3"),
         ("x/a b*>..c.", "x", "a b*>..c.", "llmgine.llm.x.a_b__._c_"), ("v1.5/m", "v1.5", "m", "llmgine.llm.v1_5.m"),
         ("x/modèle", "x", "modèle", "llmgine.llm.x.modèle"),
@@ -23,7 +24,9 @@ import Testing
     }
 
     @Test func `becomes a topic whatever it holds`() throws {
-        for hostile in [String(repeating: "a.", count: 300), String(repeating: "ü", count: 500), "\u{0}\n\t ", String(repeating: ".", count: 300)] {
+        for hostile in [
+            String(repeating: "a.", count: 300), String(repeating: "ü", count: 500), "\u{0}\n\t ", String(repeating: ".", count: 300),
+        ] {
             let name = LLMModelName(provider: hostile, model: hostile)
             #expect(throws: Never.self) { try Topic(name.topic.text) }
             #expect(LLMModelName.filter(provider: hostile).matches(name.topic))

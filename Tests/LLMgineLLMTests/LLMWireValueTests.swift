@@ -10,29 +10,38 @@ import Testing
         messages: [
             .system("Be brief."),
             .user([
-                .text("What is this?"), .image(LLMMedia(.url("https://example.org/a.png"))), .audio(LLMMedia(.base64("AAAA"), mimeType: "audio/wav")),
+                .text("What is this?"), .image(LLMMedia(.url("https://example.org/a.png"))),
+                .audio(LLMMedia(.base64("AAAA"), mimeType: "audio/wav")),
                 .file(LLMMedia(.base64("BBBB"), mimeType: "application/pdf", name: "a.pdf")),
             ]),
             LLMMessage(
                 role: .assistant,
                 parts: [
-                    .reasoning(LLMReasoning(text: "Hm", opaque: [LLMOpaque(origin: "a/b/c", kind: "signature", data: ["x": 1])])), .text("One moment"),
+                    .reasoning(LLMReasoning(text: "Hm", opaque: [LLMOpaque(origin: "a/b/c", kind: "signature", data: ["x": 1])])),
+                    .text("One moment"),
                     .toolCall(LLMToolCall(id: "c1", name: "look", arguments: "{\"at\":")),
                 ]), .tool("a cat", callID: "c1", name: "look", isError: true),
         ],
-        tools: [LLMTool(name: "look", description: "Looks", inputSchema: ["type": "object", "properties": ["z": [:], "a": [:]]], strict: true)],
-        toolChoice: .allowed(["look"], required: true), parallelToolCalls: false, responseFormat: .schema(name: "s", schema: ["type": "object"], strict: nil),
+        tools: [
+            LLMTool(name: "look", description: "Looks", inputSchema: ["type": "object", "properties": ["z": [:], "a": [:]]], strict: true)
+        ],
+        toolChoice: .allowed(["look"], required: true), parallelToolCalls: false,
+        responseFormat: .schema(name: "s", schema: ["type": "object"], strict: nil),
         maxOutputTokens: 100, temperature: 0, topP: 0.5, topK: 3, stop: ["END"], seed: 42, presencePenalty: -1, frequencyPenalty: 1.5,
         reasoning: .budget(tokens: 10), metadata: ["b": "2", "a": "1"], extensions: ["openai": ["user": "u", "n": 1]],
         execution: LLMExecution(timeout: .milliseconds(1500), priority: .high, idempotencyKey: "k"), id: "r1")
 
     static let events: [LLMStreamEvent.Kind] = [
         .start(LLMStart(id: "r", model: "m", provider: "p", worker: "w", warnings: [LLMWarning(setting: "topK", detail: "x")])),
-        .usage(LLMUsage(input: .init(total: 9, noCache: 5, cacheRead: 4, cacheWrite: 0), estimated: true)), .textDelta("a\n"), .reasoningDelta("b"),
+        .usage(LLMUsage(input: .init(total: 9, noCache: 5, cacheRead: 4, cacheWrite: 0), estimated: true)), .textDelta("a\n"),
+        .reasoningDelta("b"),
         .toolCallStart(index: 0, id: "c", name: "n"), .toolCallDelta(index: 0, arguments: "{}"), .toolCallEnd(index: 0),
         .opaque(LLMOpaque(origin: "o", kind: "k", data: nil)),
         .finish(LLMFinishReason(.length, raw: "max"), LLMUsage(output: .init(total: 0, reasoning: 0), raw: ["x": 1])),
-        .error(LLMError(.rateLimited, "slow", retryable: false, retryAfter: .seconds(2), provider: "p", httpStatus: 429, requestID: "q", deliveredBytes: 3)),
+        .error(
+            LLMError(
+                .rateLimited, "slow", retryable: false, retryAfter: .seconds(2), provider: "p", httpStatus: 429, requestID: "q",
+                deliveredBytes: 3)),
     ]
 
     func roundTrip<Value: LLMWireValue>(_ value: Value) throws {
@@ -67,7 +76,10 @@ import Testing
         (#"{"model":"m","messages":[{"role":"king","parts":[]}]}"#, "\"messages\": \"role\": expected one of the known words"),
         (#"{"model":"m","messages":[],"execution":{"timeoutMilliseconds":-1}}"#, "\"execution\": \"timeoutMilliseconds\": is negative"),
         (#"{"model":"m","messages":[],"execution":{"priority":-1}}"#, "\"execution\": \"priority\": is not a class"),
-        (#"{"model":"m","messages":[{"role":"user","parts":[{"type":"smell"}]}]}"#, "\"messages\": \"parts\": a part has the unknown type \"smell\""),
+        (
+            #"{"model":"m","messages":[{"role":"user","parts":[{"type":"smell"}]}]}"#,
+            "\"messages\": \"parts\": a part has the unknown type \"smell\""
+        ),
     ])
     func `is refused with the name of what is wrong`(text: String, detail: String) {
         let error = #expect(throws: LLMgineError.self) { try LLMRequest(decoding: ByteBuffer(string: text)) }
@@ -88,7 +100,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (Duration.zero, 0 as Int64), (.milliseconds(5), 5), (.microseconds(1), 1), (.seconds(-1), -1000), (Duration(secondsComponent: .max, attosecondsComponent: 0), .max),
+        (Duration.zero, 0 as Int64), (.milliseconds(5), 5), (.microseconds(1), 1), (.seconds(-1), -1000),
+        (Duration(secondsComponent: .max, attosecondsComponent: 0), .max),
     ])
     func `counts milliseconds upwards and without overflow`(duration: Duration, milliseconds: Int64) {
         #expect(duration.milliseconds == milliseconds)
@@ -98,7 +111,8 @@ import Testing
 @Suite struct `A request` {
     @Test func `is refused before dispatch when the model lacks what it needs`() {
         let request = LLMRequest(
-            model: "m", messages: [.user([.image(LLMMedia(.url("u")))])], tools: [LLMTool(name: "t", description: "")], responseFormat: .json)
+            model: "m", messages: [.user([.image(LLMMedia(.url("u")))])], tools: [LLMTool(name: "t", description: "")],
+            responseFormat: .json)
         #expect(LLMCapabilities.required(by: request) == [.tools, .images, .structuredOutput])
         #expect(throws: Never.self) { try LLMCapabilities.all.check(request) }
         let error = #expect(throws: LLMError.self) { try LLMCapabilities.images.check(request) }

@@ -3,9 +3,11 @@ import NIOCore
 import Testing
 
 @Suite struct `A stream of server-sent events` {
-    static let text = "\u{FEFF}: hello\r\ndata: {\"a\":1}\r\n\r\nevent: delta\rdata: one\rdata:two\rdata\r\rid: 7\ndata:  three ü😀\n\n\n: ping\n\ndata: [DONE]\n\ndata: cut"
+    static let text =
+        "\u{FEFF}: hello\r\ndata: {\"a\":1}\r\n\r\nevent: delta\rdata: one\rdata:two\rdata\r\rid: 7\ndata:  three ü😀\n\n\n: ping\n\ndata: [DONE]\n\ndata: cut"
     static let events = [
-        SSEEvent(data: "{\"a\":1}"), SSEEvent(name: "delta", data: "one\ntwo\n"), SSEEvent(data: " three ü😀", id: "7"), SSEEvent(data: "[DONE]", id: "7"),
+        SSEEvent(data: "{\"a\":1}"), SSEEvent(name: "delta", data: "one\ntwo\n"), SSEEvent(data: " three ü😀", id: "7"),
+        SSEEvent(data: "[DONE]", id: "7"),
     ]
 
     @Test func `is read the same whole, in single bytes, and split at every byte`() throws {
@@ -39,7 +41,9 @@ import Testing
 
     @Test func `refuses a line or an event that is too large`() throws {
         var line = SSEParser(maximumBytes: 100)
-        #expect(throws: LLMError(.protocolViolation, "")) { try line.feed(ByteBuffer(string: "data: " + String(repeating: "x", count: 100))) }
+        #expect(throws: LLMError(.protocolViolation, "")) {
+            try line.feed(ByteBuffer(string: "data: " + String(repeating: "x", count: 100)))
+        }
         var event = SSEParser(maximumBytes: 100)
         #expect(throws: LLMError(.protocolViolation, "")) {
             for _ in 0..<20 { _ = try event.feed(ByteBuffer(string: "data: 0123456789\n")) }

@@ -34,12 +34,14 @@ import Testing
         #expect(outcome(status, body: body, retryAfter: "7") == .refused(status: status, message: "no"))
     }
 
-    @Test(arguments: [
-        ("0", 0), ("120", 120), ("-5", 0), ("99999999999", 86_400), ("Sun, 06 Nov 1994 08:49:37 GMT", 77), ("Sun, 06 Nov 1994 08:00:00 GMT", 0),
-        ("Mon, 29 Feb 2044 00:00:00 GMT", 86_400),
-        ("soon", nil), ("", nil), ("1.5", nil), ("Sun, 06 Nov 1994 08:49:37", nil), ("Sun, 6 Nov 1994 08:49:37 GMT", nil),
-        ("Sun, 06 Foo 1994 08:49:37 GMT", nil), ("Sun, 06 Nov 1994 25:49:37 GMT", nil), ("Sunday, 06-Nov-94 08:49:37 GMT", nil),
-    ] as [(String, Int?)])
+    @Test(
+        arguments: [
+            ("0", 0), ("120", 120), ("-5", 0), ("99999999999", 86_400), ("Sun, 06 Nov 1994 08:49:37 GMT", 77),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", 0),
+            ("Mon, 29 Feb 2044 00:00:00 GMT", 86_400),
+            ("soon", nil), ("", nil), ("1.5", nil), ("Sun, 06 Nov 1994 08:49:37", nil), ("Sun, 6 Nov 1994 08:49:37 GMT", nil),
+            ("Sun, 06 Foo 1994 08:49:37 GMT", nil), ("Sun, 06 Nov 1994 25:49:37 GMT", nil), ("Sunday, 06-Nov-94 08:49:37 GMT", nil),
+        ] as [(String, Int?)])
     func `says when to come back in seconds or as a date`(text: String, seconds: Int?) {
         #expect(RetryAfter.duration(text, unixSeconds: 784_111_700) == seconds.map { .seconds($0) })
     }
@@ -49,7 +51,8 @@ import Testing
     @Test func `doubles its delay up to the cap, and jitter takes any part of it`() {
         var schedule = RetrySchedule(deadline: .seconds(1_000))
         let latest = (0..<8).map { _ in schedule.failed(retryAfter: nil, at: .zero, random: 1) }
-        #expect(latest == [.milliseconds(500), .seconds(1), .seconds(2), .seconds(4), .seconds(8), .seconds(15), .seconds(15), .seconds(15)])
+        #expect(
+            latest == [.milliseconds(500), .seconds(1), .seconds(2), .seconds(4), .seconds(8), .seconds(15), .seconds(15), .seconds(15)])
         var half = RetrySchedule(deadline: .seconds(1_000))
         #expect(half.failed(retryAfter: nil, at: .seconds(1), random: 0.5) == .milliseconds(1_250))
         #expect(half.failed(retryAfter: nil, at: .seconds(2), random: 0) == .seconds(2))

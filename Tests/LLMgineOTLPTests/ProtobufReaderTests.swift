@@ -6,7 +6,8 @@ import Testing
         var random = SeededGenerator(seed: 11)
         var writer = ProtobufWriter()
         let envelope = OTLP.Envelope(
-            resource: OTLP.Resource(attributes: [OTLP.Attribute("a", .map([OTLP.Attribute("b", .array([.int(-1)]))]))]), scope: OTLP.Scope(name: "s"))
+            resource: OTLP.Resource(attributes: [OTLP.Attribute("a", .map([OTLP.Attribute("b", .array([.int(-1)]))]))]),
+            scope: OTLP.Scope(name: "s"))
         envelope.encode([random.span()], into: &writer)
         return writer.bytes()
     }()
@@ -46,12 +47,13 @@ import Testing
         for _ in 0..<20_000 { _ = readAsEverything(random.list(60) { UInt8(truncatingIfNeeded: $0.next()) }) }
     }
 
-    @Test(arguments: [
-        ([0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01], "a length of 2^64-1"),
-        ([0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0x07], "a length of 2^31"),
-        ([0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01], "an endless varint"),
-        ([0x00, 0x00], "field 0"), ([0x0B], "a group"), ([0x0D, 0x00], "a cut fixed32"), ([0x09, 0x00], "a cut fixed64"),
-    ] as [([UInt8], String)])
+    @Test(
+        arguments: [
+            ([0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01], "a length of 2^64-1"),
+            ([0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0x07], "a length of 2^31"),
+            ([0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01], "an endless varint"),
+            ([0x00, 0x00], "field 0"), ([0x0B], "a group"), ([0x0D, 0x00], "a cut fixed32"), ([0x09, 0x00], "a cut fixed64"),
+        ] as [([UInt8], String)])
     func `are refused with a reason`(bytes: [UInt8], what: String) {
         #expect(throws: OTLP.Malformed.self, "\(what)") { try OTLP.Request(traces: bytes) }
     }

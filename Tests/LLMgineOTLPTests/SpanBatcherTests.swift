@@ -110,7 +110,9 @@ private let delivered = OTLP.Outcome.delivered(rejected: 0, message: "")
                     inFlight = count
                 case .resend: #expect(inFlight > 0, "seed \(seed)")
                 }
-                let outcomes: [OTLP.Outcome] = [delivered, unavailable, .refused(status: 400, message: ""), .delivered(rejected: 5, message: "")]
+                let outcomes: [OTLP.Outcome] = [
+                    delivered, unavailable, .refused(status: 400, message: ""), .delivered(rejected: 5, message: ""),
+                ]
                 let outcome = outcomes.randomElement(using: &random) ?? delivered
                 if batcher.answered(outcome, at: now, random: Double.random(in: 0..<1, using: &random)) == .settled { inFlight = 0 }
             }

@@ -20,22 +20,31 @@ struct FigureCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let laboratory = Laboratory(
-            directory: URL(filePath: directory), quick: quick, rounds: rounds ?? (quick ? 3 : 5),
-            peersOnly: peersOnly, missingNATS: withoutNats)
+        let log = URL(filePath: directory).appending(path: "processes.log")
+        guard FileManager.default.createFile(atPath: log.path, contents: nil) else { throw BenchError("\(log.path) cannot be written") }
+        let logHandle = try FileHandle(forWritingTo: log)
+        _ = try logHandle.seekToEnd()
         var failures = 0
         for figure in figures.compactMap({ Figures.named($0) }) {
             Output.tell("\(figure.id)  \(figure.title)")
+            let laboratory = Laboratory(
+                directory: URL(filePath: directory), log: logHandle, quick: quick, rounds: rounds ?? (quick ? figure.quickRounds : 5),
+                peersOnly: peersOnly,
+                missingNATS: withoutNats)
             do {
                 let report = try await figure.init().measure(in: laboratory)
                 Output.tell(report.table + "\n")
                 Output.say(report.json.description)
-                if report.failure != nil { failures += 1 }
+                if report.failure != nil {
+                    failures += 1
+                    Output.tell("what the processes said is in \(log.path)")
+                }
             } catch {
                 Output.tell("\(figure.id) could not be measured: \(error)\n")
                 Output.say(
                     JSON.object([
-                        ("figure", .text(figure.id)), ("name", .text(figure.title)), ("ours", .null), ("peers", .object([])), ("met", .null),
+                        ("figure", .text(figure.id)), ("name", .text(figure.title)), ("ours", .null), ("peers", .object([])),
+                        ("met", .null),
                         ("error", .text("\(error)")),
                     ]).description)
                 failures += 1

@@ -4,5 +4,8 @@ import ArgumentParser
 @main struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "Bench", abstract: "Measures llmgine beside its peers.",
-        subcommands: [FigureCommand.self, ListCommand.self, PeerCommand.self, LocalCommand.self])
+        subcommands: [
+            FigureCommand.self, ListCommand.self, PeerCommand.self, LocalCommand.self, NodeSinkCommand.self, NodeSourceCommand.self,
+            NodeResponderCommand.self, NodeCallerCommand.self, NodeFirstCommand.self, NodeBeaconCommand.self, NodeJoinerCommand.self,
+        ])
 }

@@ -3,7 +3,7 @@
 
 int main(int argc, char **argv) {
     expect_arguments(argc, 4, "nats_pub URL CERTIFICATES WARM-UP SECONDS");
-    natsConnection *nc = connect_tls(argv[1], argv[2], false);
+    natsConnection *nc = connect_to(argv[1], argv[2], false);
     await_peer(nc);
 
     payload_t payload = {.kind = WARM_UP};

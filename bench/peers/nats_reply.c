@@ -9,7 +9,7 @@ static void answer(natsConnection *nc, natsSubscription *sub, natsMsg *message, 
 
 int main(int argc, char **argv) {
     expect_arguments(argc, 2, "nats_reply URL CERTIFICATES");
-    natsConnection *nc = connect_tls(argv[1], argv[2], true);
+    natsConnection *nc = connect_to(argv[1], argv[2], true);
     natsSubscription *subscription = NULL;
     check(natsConnection_Subscribe(&subscription, nc, REQUEST, answer, NULL), "subscribe");
     check(natsConnection_Subscribe(&subscription, nc, PROBE, answer_probe, NULL), "subscribe");

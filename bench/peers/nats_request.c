@@ -10,7 +10,7 @@ int main(int argc, char **argv) {
     expect_arguments(argc, 4, "nats_request URL CERTIFICATES WARM-UP COUNT");
     long warm_up = atol(argv[3]), count = atol(argv[4]);
     if (warm_up < 0 || count < 1 || count > 100000000) return 2;
-    natsConnection *nc = connect_tls(argv[1], argv[2], true);
+    natsConnection *nc = connect_to(argv[1], argv[2], true);
     await_peer(nc);
     uint64_t *times = calloc((size_t)count, sizeof *times);
     payload_t payload = {0};

@@ -43,7 +43,7 @@ int main(int argc, char **argv) {
     natsConnection **nc = calloc((size_t)connections, sizeof *nc);
     natsSubscription *subscription = NULL;
     for (int i = 0; i < connections; i++) {
-        nc[i] = connect_tls(argv[1], argv[2], false);
+        nc[i] = connect_to(argv[1], argv[2], false);
         check(natsConnection_Subscribe(&subscription, nc[i], SUBJECT, count, &tallies[i]), "subscribe");
         check(natsSubscription_SetPendingLimits(subscription, -1, -1), "pending limits");  // the client itself drops nothing
         check(natsConnection_Flush(nc[i]), "flush");

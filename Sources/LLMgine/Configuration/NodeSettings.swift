@@ -31,8 +31,8 @@ public struct NodeSettings: Sendable, Hashable {
     public struct Worker: Sendable, Hashable {
         /// How many LLM calls run here at once. 0 is no worker, whatever the roles.
         public var slots = 4
-        /// The providers that the node offers.
-        public var providers = ["embedded"]
+        /// The providers that the node offers; empty for all that the environment allows.
+        public var providers: [String] = []
     }
 
     /// What the node reports about itself.
@@ -41,7 +41,7 @@ public struct NodeSettings: Sendable, Hashable {
         public var endpoint = ""
         /// The part of new traces that is recorded, from 0 to 1.
         public var samplingRatio = 1.0
-        /// Whether spans are printed on standard error as well.
+        /// Whether what the node observes is printed on standard error as well.
         public var console = false
     }
 
@@ -51,6 +51,12 @@ public struct NodeSettings: Sendable, Hashable {
         public var level = LogLevel.info
         /// How a line looks.
         public var format = LogFormat.text
+
+        /// Says everything from `info` on, for people, unless told otherwise.
+        public init(level: LogLevel = .info, format: LogFormat = .text) {
+            self.level = level
+            self.format = format
+        }
     }
 
     /// What the node takes at most.

@@ -1,5 +1,5 @@
 /// Sizes and times as people write them in a configuration file.
-enum Quantity {
+package enum Quantity {
     private static let sizes: [(unit: String, bytes: Int)] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)]
     private static let times: [(unit: String, milliseconds: Int)] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)]
 
@@ -16,7 +16,7 @@ enum Quantity {
     }
 
     /// A time from `500ms`, `10s`, `2m`, `1h`; nil for anything else: a number without a unit is a guess.
-    static func duration(_ text: String) -> Duration? {
+    package static func duration(_ text: String) -> Duration? {
         for (unit, milliseconds) in times where text.hasSuffix(unit) {
             guard let total = product(text.dropLast(unit.count), milliseconds) else { continue }  // "5ms" ends in "s" too
             return .milliseconds(total)
@@ -25,7 +25,7 @@ enum Quantity {
     }
 
     /// The shortest way to write a time.
-    static func duration(_ duration: Duration) -> String {
+    package static func duration(_ duration: Duration) -> String {
         let milliseconds = Int(duration / .milliseconds(1))
         for (unit, size) in times.reversed() where milliseconds >= size && milliseconds % size == 0 {
             return "\(milliseconds / size)\(unit)"

@@ -1,4 +1,5 @@
 import LLMgineCore
+import struct LLMgineTransport.HostPort
 
 extension Setting {
     /// Every setting there is, in the order in which people think of them. A key that is not here is an error.
@@ -15,27 +16,27 @@ extension Setting {
             expected: "a list of names", where: NodeID.isValid),
         .text(
             "node.listen", \.node.listen, "Where the node accepts links; port 0 picks a free one, empty accepts none.",
-            expected: addressRule, where: { HostPort($0) != nil }),
+            expected: addressRule, where: isAddress),
         .text(
             "node.advertise", \.node.advertise, "The address that other nodes dial; empty derives it from node.listen.",
-            expected: addressRule, where: { HostPort($0) != nil }),
+            expected: addressRule, where: isAddress),
         .list(
             "node.seeds", \.node.seeds, "Nodes to find the cluster through; one that can be reached is enough.",
-            expected: "a list of host:port", where: { HostPort($0) != nil }),
+            expected: "a list of host:port", where: isAddress),
         .text(
             "certificates.directory", \.certificates.directory,
             "Where ca.pem, node.pem and node.key are, as llmgine certs issue writes them."),
         .number("worker.slots", \.worker.slots, "How many LLM calls run here at once, if the node has the role worker.", in: 0...1024),
         .list(
             "worker.providers", \.worker.providers,
-            "What the worker offers: embedded needs no key, openai reads OPENAI_API_KEY and OPENAI_BASE_URL.",
+            "What the worker offers: embedded needs no key, openai reads OPENAI_API_KEY and OPENAI_BASE_URL; empty is all that have what they need.",
             expected: "a list of embedded, openai", where: { ["embedded", "openai"].contains($0) }),
         .text(
             "telemetry.endpoint", \.telemetry.endpoint,
             "Where spans and metrics go by OTLP/HTTP, as http://host:4318; empty reads OTEL_EXPORTER_OTLP_ENDPOINT, and is off without it.",
             expected: "a URL with http or https", where: { $0.hasPrefix("http://") || $0.hasPrefix("https://") }),
         .ratio("telemetry.samplingRatio", \.telemetry.samplingRatio, "The part of new traces that is recorded."),
-        .flag("telemetry.console", \.telemetry.console, "Whether spans are printed on standard error as well."),
+        .flag("telemetry.console", \.telemetry.console, "Whether what the node observes is printed on standard error as well."),
         .choice("log.level", \.log.level, "The least level that is logged."),
         .choice("log.format", \.log.format, "Whether log lines are for people or one JSON object each."),
         .size("limits.maximumPayload", \.limits.maximumPayload, "The largest payload of one message over a link.", in: 1 << 10...16 << 20),
@@ -46,6 +47,7 @@ extension Setting {
 
     private static let nameRule = "1 to 63 of a-z A-Z 0-9 - _ . starting with a letter or digit"
     private static let addressRule = "host:port"
+    @Sendable private static func isAddress(_ text: String) -> Bool { (try? HostPort(text)) != nil }
 
     /// The known key that is nearest to a misspelt one or stands under another section, nil if none is near.
     static func nearest(to key: String, among keys: [String] = all.map(\.key)) -> String? {
@@ -70,31 +72,4 @@ extension Setting {
         }
         return row[other.count]
     }
-}
-
-/// An address as people write it: `10.0.0.1:7400`, `node-a:7400`, `[fd00::1]:7400`.
-public struct HostPort: Sendable, Hashable, CustomStringConvertible {
-    /// A host name or an IP address, without brackets.
-    public let host: String
-    /// The port.
-    public let port: Int
-
-    /// Reads an address, nil if the text is none.
-    public init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
-        var host = text[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            host = host.dropFirst().dropLast()
-        } else if host.contains(":") {
-            return nil  // an IPv6 address needs its brackets
-        }
-        guard !host.isEmpty, host.utf8.count <= 253, host.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") }) else {
-            return nil
-        }
-        self.host = String(host)
-        self.port = Int(port)
-    }
-
-    /// The address as people write it.
-    public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }

@@ -48,7 +48,8 @@ public struct LLMError: Error, Sendable {
         /// Whether another attempt can succeed, unless the vendor says otherwise.
         public var isRetryable: Bool {
             switch self {
-            case .rateLimited, .overloaded, .timeout, .connection, .truncatedStream, .workerLost, .noWorkerAvailable, .providerInternal: true
+            case .rateLimited, .overloaded, .timeout, .connection, .truncatedStream, .workerLost, .noWorkerAvailable, .providerInternal:
+                true
             case .quotaExhausted, .contextLengthExceeded, .contentFiltered, .invalidRequest, .authentication, .permission, .modelNotFound,
                 .unsupportedCapability, .cancelled, .deadlineExceeded, .protocolViolation:
                 false
@@ -77,7 +78,8 @@ public struct LLMError: Error, Sendable {
 
     /// Creates an error; whether it is retryable follows from the code unless given.
     public init(
-        _ code: Code, _ message: String, retryable: Bool? = nil, retryAfter: Duration? = nil, provider: String? = nil, httpStatus: Int? = nil,
+        _ code: Code, _ message: String, retryable: Bool? = nil, retryAfter: Duration? = nil, provider: String? = nil,
+        httpStatus: Int? = nil,
         requestID: String? = nil, deliveredBytes: Int = 0
     ) {
         self.code = code

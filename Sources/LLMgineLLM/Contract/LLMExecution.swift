@@ -28,7 +28,8 @@ extension LLMExecution: LLMWireValue, JSONRepresentable {
             throw LLMgineError(.badPayload, "\"priority\": is not a class")
         }
         self.init(
-            timeout: milliseconds.map { Duration.milliseconds($0) }, priority: priority, idempotencyKey: try json.optional("idempotencyKey"))
+            timeout: milliseconds.map { Duration.milliseconds($0) }, priority: priority, idempotencyKey: try json.optional("idempotencyKey")
+        )
     }
 
     /// An object with `timeoutMilliseconds`, `priority` (0 to 3) and `idempotencyKey`.

@@ -49,7 +49,8 @@ public struct LLMRequest: Sendable, Hashable {
     /// Creates a request; everything but the model and the conversation has a default.
     public init(
         model: String, messages: [LLMMessage], tools: [LLMTool] = [], toolChoice: LLMToolChoice? = nil, parallelToolCalls: Bool? = nil,
-        responseFormat: LLMResponseFormat = .text, maxOutputTokens: Int? = nil, temperature: Double? = nil, topP: Double? = nil, topK: Int? = nil,
+        responseFormat: LLMResponseFormat = .text, maxOutputTokens: Int? = nil, temperature: Double? = nil, topP: Double? = nil,
+        topK: Int? = nil,
         stop: [String] = [], seed: Int? = nil, presencePenalty: Double? = nil, frequencyPenalty: Double? = nil,
         reasoning: LLMReasoningSetting? = nil, metadata: [String: String] = [:], extensions: [String: JSONValue] = [:],
         execution: LLMExecution = LLMExecution(), id: String? = nil

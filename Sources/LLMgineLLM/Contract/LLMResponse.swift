@@ -70,7 +70,8 @@ extension LLMResponse: LLMWireValue, JSONRepresentable {
         self.init(
             id: try json.optional("id") ?? "", model: try json.required("model"), provider: try json.required("provider"),
             worker: try json.optional("worker"), text: try json.required("text"), reasoning: try json.optional("reasoning"),
-            toolCalls: try json.optional("toolCalls") ?? [], finishReason: try json.required("finishReason"), usage: try json.required("usage"),
+            toolCalls: try json.optional("toolCalls") ?? [], finishReason: try json.required("finishReason"),
+            usage: try json.required("usage"),
             warnings: try json.optional("warnings") ?? [])
     }
 

@@ -1,4 +1,5 @@
 public import LLMgineCore
+
 public import struct NIOCore.ByteBuffer
 
 /// A value of the LLM contract: it travels as the payload of a bus message, as JSON. Its `Codable` conformance gives the same JSON.

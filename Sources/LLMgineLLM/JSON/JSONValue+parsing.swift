@@ -238,7 +238,9 @@ private struct JSONParser {
     private mutating func hexUnit(_ bytes: Span<UInt8>) throws(LLMgineError) -> UInt16 {
         var unit: UInt16 = 0
         for _ in 0..<4 {
-            guard let byte = peek(bytes), let digit = Character(Unicode.Scalar(byte)).hexDigitValue else { throw fault("has a malformed escape") }
+            guard let byte = peek(bytes), let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
+                throw fault("has a malformed escape")
+            }
             unit = unit << 4 | UInt16(digit)
             at += 1
         }

@@ -66,7 +66,8 @@ public struct ResponseAssembler: Sendable, Hashable {
         }
         let thoughts = reasoning.isEmpty && opaque.isEmpty ? nil : LLMReasoning(text: reasoning, opaque: opaque)
         return LLMResponse(
-            id: start.id, model: start.model, provider: start.provider, worker: start.worker, text: text, reasoning: thoughts, toolCalls: calls,
+            id: start.id, model: start.model, provider: start.provider, worker: start.worker, text: text, reasoning: thoughts,
+            toolCalls: calls,
             finishReason: end.reason, usage: end.usage, warnings: start.warnings)
     }
 }

@@ -20,6 +20,13 @@ package enum Varint {
             offset &+= 1
             return UInt64(first)
         }
+        if offset &+ 1 < end {  // most lengths and references that are not below 128 are below 16,384
+            let second = bytes[offset &+ 1]
+            if second < 0x80, second > 0 {
+                offset &+= 2
+                return UInt64(first & 0x7F) | UInt64(second) &<< 7
+            }
+        }
         return try readLong(bytes, at: &offset, end: end)
     }
 
@@ -32,7 +39,7 @@ package enum Varint {
             if shift == 63, byte > 1 { throw .varintOverflow }  // the tenth byte has room for one bit
             value |= UInt64(byte & 0x7F) &<< shift
             if byte < 0x80 {
-                if byte == 0 { throw .overlongVarint }  // only ever a second or later byte: a first one took the fast path
+                if byte == 0 { throw .overlongVarint }  // never the first byte, which took the fast path
                 return value
             }
             shift &+= 7

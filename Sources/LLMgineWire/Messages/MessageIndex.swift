@@ -4,7 +4,9 @@ package import struct NIOCore.ByteBuffer
 
 /// A verified run of messages: where each lies in the bytes that came, so that whoever takes them, on whatever thread, checks nothing again.
 ///
-/// Built in one pass without an allocation per message, from safe code only (`Span`).
+/// Built in one pass without an allocation per message, from safe code only (`Span`). The scan of a 128-byte message, optimised, over an
+/// array in place of a `ByteBuffer`, best of 20 on two busy cores: 7 ns, 9 with two-byte references and a type, 11 to 16 with a trace,
+/// 27 with a header, whose texts are checked.
 package struct MessageIndex: Sendable {
     /// Where one message lies and what its fixed fields say: 28 bytes.
     package struct Entry: Sendable, Hashable {

@@ -20,6 +20,21 @@ package struct WireMessage: Sendable, Hashable {
     package let session: SessionID
     /// The bytes: a slice of the read buffer, which stays in memory for as long as the slice does.
     package let payload: ByteBuffer
+
+    package init(
+        topicRef: UInt32, typeRef: UInt32, sequence: UInt64, trace: TraceContext?, headers: Headers, timeToLive: Duration?,
+        session: SessionID,
+        payload: ByteBuffer
+    ) {
+        self.topicRef = topicRef
+        self.typeRef = typeRef
+        self.sequence = sequence
+        self.trace = trace
+        self.headers = headers
+        self.timeToLive = timeToLive
+        self.session = session
+        self.payload = payload
+    }
 }
 
 extension MessageIndex: RandomAccessCollection {

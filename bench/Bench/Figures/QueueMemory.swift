@@ -11,7 +11,8 @@ struct QueueMemory: Figure {
         let ours = measured["llmgine"]?.median("overhead")
         return Report(
             QueueMemory.self, unit: "MB", ours: ours, peers: [],
-            conditions: [.init("over \(Int(QueueMemory.limit)) MB", ratio(ours, QueueMemory.limit), .atMost(1))], measured: measured, reason: nil,
+            conditions: [.init("over \(Int(QueueMemory.limit)) MB", ratio(ours, QueueMemory.limit), .atMost(1))], measured: measured,
+            reason: nil,
             extras: [("limit", .number(QueueMemory.limit)), ("total", .number(measured["llmgine"]?.median("total")))])
     }
 }

@@ -13,25 +13,25 @@ struct RoundTrip: Figure {
                 laboratory.available(
                     [.ours { try await ours(laboratory) }, .peer("bare TLS echo") { try await bare(laboratory) }],
                     nats: [
-                        .peer("NATS across a route") { try await viaNATS(nats, route: true, laboratory) },
-                        .peer("NATS one server") { try await viaNATS(nats, route: false, laboratory) },
+                        .peer(Streams.route) { try await viaNATS(nats, route: true, clients: .tls, laboratory) },
+                        .peer(Streams.plainRoute) { try await viaNATS(nats, route: true, clients: .plain, laboratory) },
+                        .peer("NATS one server") { try await viaNATS(nats, route: false, clients: .tls, laboratory) },
                     ]))
         }
         let (p50, p99) = (measured["llmgine"]?.median("p50"), measured["llmgine"]?.median("p99"))
-        let route = measured["NATS across a route"]
         var extras: [(String, JSON)] = [("latency_us", measured.all { $0.summary(["p50", "p99", "max"]) })]
         if let p50, let p99 { extras.append(("within_limits", .bool(p50 <= RoundTrip.limits.p50 && p99 <= RoundTrip.limits.p99))) }
         return Report(
             RoundTrip.self, unit: "us (p50)", ours: p50, peers: measured.peers("p50"),
             conditions: [
-                .init("p50 over NATS across a route", ratio(p50, route?.median("p50")), .atMost(0.5)),
-                .init("p99 over NATS across a route", ratio(p99, route?.median("p99")), .atMost(0.5)),
+                .init("p50 over NATS across a route", ratio(p50, measured.bestRoute("p50", min)), .atMost(0.5)),
+                .init("p99 over NATS across a route", ratio(p99, measured.bestRoute("p99", min)), .atMost(0.5)),
             ],
             measured: measured, reason: laboratory.missingNATS, extras: extras)
     }
 
     private func counts(_ laboratory: Laboratory) -> (warmUp: String, count: String) {
-        laboratory.quick ? ("2000", "10000") : ("10000", "50000")
+        laboratory.quick ? ("1000", "5000") : ("10000", "50000")
     }
 
     private func ours(_ laboratory: Laboratory) async throws -> Reading {
@@ -50,17 +50,21 @@ struct RoundTrip: Figure {
         defer { echo.end() }
         guard let port = try await echo.line("ready", within: .seconds(20))["port"] else { throw BenchError("no port") }
         let (warmUp, count) = counts(laboratory)
-        return try await laboratory.reading(["peer", "tls-caller", "--certs", certificates, "--port", port, "--warm-up", warmUp, "--count", count])
+        return try await laboratory.reading([
+            "peer", "tls-caller", "--certs", certificates, "--port", port, "--warm-up", warmUp, "--count", count,
+        ])
     }
 
-    private func viaNATS(_ servers: NATSServers?, route: Bool, _ laboratory: Laboratory) async throws -> Reading {
+    private func viaNATS(
+        _ servers: NATSServers?, route: Bool, clients: NATSServers.Clients, _ laboratory: Laboratory
+    ) async throws -> Reading {
         guard let servers else { throw BenchError("NATS is not running") }
-        let certificates = laboratory.certificates("c")
-        let responder = try await laboratory.nats("nats_reply", [servers.urls[route ? 1 : 0], certificates])
+        let responder = try await laboratory.nats("nats_reply", servers.arguments(behindRoute: route, clients: clients, in: laboratory))
         defer { responder.end() }
         _ = try await responder.line("ready", within: .seconds(20))
         let (warmUp, count) = counts(laboratory)
-        let caller = try await laboratory.nats("nats_request", [servers.urls[0], certificates, warmUp, count])
+        let caller = try await laboratory.nats(
+            "nats_request", servers.arguments(behindRoute: false, clients: clients, in: laboratory) + [warmUp, count])
         defer { caller.end() }
         return try Reading(await caller.line("result", within: .seconds(120)))
     }

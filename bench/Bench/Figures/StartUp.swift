@@ -52,10 +52,12 @@ struct StartUp: Figure {
     private func natsReady(_ laboratory: Laboratory) async throws -> Reading {
         let file = laboratory.directory.appending(path: "nats-start.conf")
         let (client, route, other) = (try await freePort(), try await freePort(), try await freePort())
-        try NATSServers.configuration(name: "start", client: client, route: route, other: other, certificates: laboratory.certificates("a"))
-            .write(to: file, atomically: true, encoding: .utf8)
+        try NATSServers.configuration(
+            name: "start", listener: client, clients: .tls, route: route, other: other, certificates: laboratory.certificates("a")
+        )
+        .write(to: file, atomically: true, encoding: .utf8)
         let start = monotonic()
-        let child = try await Child(NATSServers.command(in: laboratory, configuration: file), listensToErrors: true)
+        let child = try await Child(NATSServers.command(in: laboratory, configuration: file), errors: nil)
         defer { child.end() }
         try await child.text("Server is ready")
         return Reading(values: ["ms": Double(monotonic() - start) / 1e6])

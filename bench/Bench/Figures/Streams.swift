@@ -19,7 +19,9 @@ struct Streams: Sendable {
             "node-sink", "--certs", laboratory.certificates("b"), "--subscribers", "\(subscribers)", "--frozen", frozen.rawValue,
         ])
         defer { sink.end() }
-        guard let address = try await sink.line("ready", within: .seconds(20))["address"] else { throw BenchError("the sink gave no address") }
+        guard let address = try await sink.line("ready", within: .seconds(20))["address"] else {
+            throw BenchError("the sink gave no address")
+        }
         let source = try await laboratory.bench([
             "node-source", "--certs", laboratory.certificates("a"), "--seed", address, "--seconds", "\(laboratory.seconds)",
             "--warm-up", frozen == .none ? "0.5" : "2",
@@ -29,24 +31,37 @@ struct Streams: Sendable {
     }
 
     /// NATS: the source at the first server, the sink at the second or, without the route, at the first.
-    func nats(subscribers: Int, route: Bool, frozen: Frozen = .none) async throws -> Reading {
+    func nats(subscribers: Int, route: Bool, clients: NATSServers.Clients, isFrozen: Bool = false) async throws -> Reading {
         guard let nats else { throw BenchError(laboratory.missingNATS ?? "NATS is not running") }
-        let certificates = laboratory.certificates("c")
-        let sink = try await laboratory.nats("nats_sub", [nats.urls[route ? 1 : 0], certificates, "\(subscribers)"])
+        let sinks = nats.arguments(behindRoute: route, clients: clients, in: laboratory)
+        let sink = try await laboratory.nats("nats_sub", sinks + ["\(subscribers)"])
         defer { sink.end() }
         _ = try await sink.line("ready", within: .seconds(20))
-        let icicle = frozen == .none ? nil : try await laboratory.nats("nats_sub", [nats.urls[route ? 1 : 0], certificates, "1"])
+        let icicle = isFrozen ? try await laboratory.nats("nats_sub", sinks + ["1"]) : nil
         defer { icicle?.end() }
         if let icicle {
             _ = try await icicle.line("ready", within: .seconds(20))
             icicle.freeze()
         }
         // What the server keeps for the frozen one, 64 MiB, is filled before the measuring starts.
-        let warmUp = frozen == .none ? "20000" : "450000"
-        let source = try await laboratory.nats("nats_pub", [nats.urls[0], certificates, warmUp, "\(laboratory.seconds)"])
+        let warmUp = isFrozen ? "450000" : "20000"
+        let source = try await laboratory.nats(
+            "nats_pub", nats.arguments(behindRoute: false, clients: clients, in: laboratory) + [warmUp, "\(laboratory.seconds)"])
         defer { source.end() }
         return try await Reading(sink: sink.line("result"), source: source.line("result", within: .seconds(90)), subscribers: subscribers)
     }
+
+    /// The NATS contenders of a throughput figure.
+    func natsContenders(subscribers: Int) -> [Contender] {
+        [
+            .peer(Streams.route) { try await nats(subscribers: subscribers, route: true, clients: .tls) },
+            .peer(Streams.plainRoute) { try await nats(subscribers: subscribers, route: true, clients: .plain) },
+            .peer("NATS one server") { try await nats(subscribers: subscribers, route: false, clients: .tls) },
+        ]
+    }
+
+    static let route = "NATS across a route"
+    static let plainRoute = "NATS across a route, plain clients"
 
     /// Frames of the same size over one TLS connection, nothing else.
     func bare() async throws -> Reading {
@@ -73,4 +88,12 @@ extension Laboratory {
 
     /// The contenders, without those that need NATS when it is missing.
     func available(_ contenders: [Contender], nats: [Contender]) -> [Contender] { missingNATS == nil ? contenders + nats : contenders }
+}
+
+extension Measured {
+    /// NATS across a route at its best, with or without TLS between clients and servers: what we are judged by.
+    func bestRoute(_ key: String, _ best: (Double, Double) -> Double) -> Double? {
+        guard let one = self[Streams.route]?.median(key), let other = self[Streams.plainRoute]?.median(key) else { return nil }
+        return best(one, other)
+    }
 }

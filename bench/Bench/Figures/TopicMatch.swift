@@ -17,6 +17,9 @@ struct TopicMatch: Figure {
                 .init("not cached, over \(Int(TopicMatch.limits.uncached)) ns", ratio(uncached, TopicMatch.limits.uncached), .atMost(1)),
             ],
             measured: measured, reason: "NATS's sublist is a Go package without a program to run: the goals are absolute",
-            extras: [("uncached_ns", .number(uncached)), ("limits_ns", .array([.number(TopicMatch.limits.cached), .number(TopicMatch.limits.uncached)]))])
+            extras: [
+                ("uncached_ns", .number(uncached)),
+                ("limits_ns", .array([.number(TopicMatch.limits.cached), .number(TopicMatch.limits.uncached)])),
+            ])
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import NIOPosix
 
 /// A process of a benchmark: it ends when this value is ended, and the kernel ends it when this process dies, however that comes about.
 struct Child: Sendable {
@@ -6,11 +7,12 @@ struct Child: Sendable {
     private let lines: Lines
     private let name: String
 
-    /// Starts a program. What it prints on standard error appears on ours; with `listensToErrors` it is read as lines instead.
+    /// Starts a program. What it prints on standard error goes to the file; without one it is read as lines, like what it prints on
+    /// standard output.
     ///
-    /// On the main thread for two reasons: a parent-death signal is sent when the thread that started the child ends, and the threads of the
-    /// pool come and go; and a child inherits the signal mask of that thread, which in the pool blocks SIGTERM.
-    @MainActor init(_ command: Command, listensToErrors: Bool = false) throws {
+    /// On a thread of NIO's blocking pool, which lasts as long as the process: the parent-death signal is sent when the *thread* that started
+    /// the child ends, and threads of the concurrency pool, even the main one, come and go.
+    init(_ command: Command, errors: FileHandle?) async throws {
         name = command.name
         process = Process()
         let output = Pipe()
@@ -18,7 +20,7 @@ struct Child: Sendable {
         process.arguments = ["--pdeathsig", "KILL", "--", command.program.path] + command.arguments
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = output
-        if listensToErrors { process.standardError = output }
+        process.standardError = errors ?? output
         let (stream, continuation) = AsyncStream.makeStream(of: String.self)
         lines = Lines(stream)
         let splitter = LineSplitter(continuation)
@@ -31,7 +33,7 @@ struct Child: Sendable {
                 splitter.append(data)
             }
         }
-        try process.run()
+        try await NIOThreadPool.singleton.runIfActive { [process] in try process.run() }
     }
 
     /// The next line with the name.

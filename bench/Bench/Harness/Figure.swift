@@ -6,6 +6,8 @@ protocol Figure: Sendable {
     static var title: String { get }
     /// Whether NATS takes part, so that its servers have to be there.
     static var needsNATS: Bool { get }
+    /// How many rounds fit in the 45 s of `--quick`.
+    static var quickRounds: Int { get }
 
     init()
     func measure(in laboratory: Laboratory) async throws -> Report
@@ -13,6 +15,7 @@ protocol Figure: Sendable {
 
 extension Figure {
     static var needsNATS: Bool { false }
+    static var quickRounds: Int { 3 }
 }
 
 /// Every figure that can be asked for.

@@ -4,6 +4,8 @@ import Foundation
 struct Laboratory: Sendable {
     /// Where `bench/run` put certificates, the compiled peers and nats-server.
     let directory: URL
+    /// Takes what the processes log, `processes.log` of the directory.
+    let log: FileHandle
     /// Shorter rounds, fewer of them.
     let quick: Bool
     /// How often each contender is measured.
@@ -21,12 +23,12 @@ struct Laboratory: Sendable {
 
     /// A subcommand of this executable as a process of its own.
     func bench(_ arguments: [String]) async throws -> Child {
-        try await Child(Command(URL(filePath: "/proc/self/exe").resolvingSymlinksInPath(), arguments))
+        try await Child(Command(URL(filePath: "/proc/self/exe").resolvingSymlinksInPath(), arguments), errors: log)
     }
 
     /// One of the C programs of `bench/peers`.
     func nats(_ program: String, _ arguments: [String]) async throws -> Child {
-        try await Child(Command(directory.appending(path: program), arguments))
+        try await Child(Command(directory.appending(path: program), arguments), errors: log)
     }
 
     /// Runs a subcommand that measures on its own and ends with one `result` line.

@@ -2,34 +2,51 @@ import Foundation
 import NIOCore
 import NIOPosix
 
-/// Two nats-server processes with a TLS route between them, on ports of their own.
+/// Two nats-server processes with a TLS route between them, on ports of their own, for clients with TLS; and two for clients without, since
+/// a server takes one kind only.
 struct NATSServers: Sendable {
-    /// Client addresses of the first and the second server.
-    let urls: [String]
-    private let children: [Child]
+    /// How clients talk to their server. The route has TLS either way.
+    enum Clients: String, Sendable, CaseIterable {
+        case tls, plain
+    }
 
-    /// Starts both and returns once they take clients. The route may still be coming up: the programs wait for each other through it.
+    /// Client ports of the first and the second server.
+    private var ports: [Clients: [Int]] = [:]
+    private var children: [Child] = []
+
+    /// Starts them and returns once they take clients. The routes may still be coming up: the programs wait for each other through them.
     init(in laboratory: Laboratory) async throws {
-        let clients = [try await freePort(), try await freePort()]
+        do {
+            for clients in Clients.allCases { try await start(clients, in: laboratory) }
+        } catch {
+            end()
+            throw error
+        }
+    }
+
+    private mutating func start(_ clients: Clients, in laboratory: Laboratory) async throws {
+        let listeners = [try await freePort(), try await freePort()]
         let routes = [try await freePort(), try await freePort()]
-        var children: [Child] = []
         for index in 0..<2 {
-            let file = laboratory.directory.appending(path: "nats-\(index + 1).conf")
+            let file = laboratory.directory.appending(path: "nats-\(clients)-\(index + 1).conf")
             let configuration = NATSServers.configuration(
-                name: "n\(index + 1)", client: clients[index], route: routes[index], other: routes[1 - index],
+                name: "n\(index + 1)", listener: listeners[index], clients: clients, route: routes[index], other: routes[1 - index],
                 certificates: laboratory.certificates(index == 0 ? "a" : "b"))
             try configuration.write(to: file, atomically: true, encoding: .utf8)
-            let child = try await Child(NATSServers.command(in: laboratory, configuration: file), listensToErrors: true)
+            let child = try await Child(NATSServers.command(in: laboratory, configuration: file), errors: nil)
             children.append(child)
-            do {
-                try await child.text("Server is ready")
-            } catch {
-                for child in children { child.end() }
-                throw error
-            }
+            try await child.text("Server is ready")
         }
-        self.children = children
-        urls = clients.map { "tls://127.0.0.1:\($0)" }
+        ports[clients] = listeners
+    }
+
+    /// The first two arguments of every C program: address and certificates. The second server is the one behind the route.
+    func arguments(behindRoute: Bool, clients: Clients, in laboratory: Laboratory) -> [String] {
+        let port = ports[clients].map { $0[behindRoute ? 1 : 0] } ?? 0
+        return switch clients {
+        case .tls: ["tls://127.0.0.1:\(port)", laboratory.certificates("c")]
+        case .plain: ["nats://127.0.0.1:\(port)", "-"]
+        }
     }
 
     func end() {
@@ -40,9 +57,8 @@ struct NATSServers: Sendable {
         Command(laboratory.directory.appending(path: "venv/bin/nats-server"), ["-c", configuration.path])
     }
 
-    /// Mutual TLS 1.3 for clients and route, no compression (the default on loopback would depend on the round-trip time), nothing else
-    /// than the defaults.
-    static func configuration(name: String, client: Int, route: Int, other: Int, certificates: String) -> String {
+    /// Mutual TLS 1.3, no compression (the default on loopback would depend on the round-trip time), nothing else than the defaults.
+    static func configuration(name: String, listener: Int, clients: Clients, route: Int, other: Int, certificates: String) -> String {
         let tls = """
             tls {
               cert_file: "\(certificates)/node.pem"
@@ -55,8 +71,8 @@ struct NATSServers: Sendable {
             """
         return """
             server_name: \(name)
-            listen: 127.0.0.1:\(client)
-            \(tls)
+            listen: 127.0.0.1:\(listener)
+            \(clients == .tls ? tls : "")
             cluster {
               name: bench
               listen: 127.0.0.1:\(route)

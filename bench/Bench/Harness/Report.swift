@@ -111,7 +111,8 @@ struct Report: Sendable {
         for condition in conditions {
             let verdict = condition.isMet.map { $0 ? "met" : "NOT MET" } ?? "unknown"
             lines.append(
-                "    \(condition.name.padded(32)) \(condition.ratio?.brief ?? "-")  goal \(condition.goal.sign) \(condition.goal.value.brief)  \(verdict)")
+                "    \(condition.name.padded(32)) \(condition.ratio?.brief ?? "-")  goal \(condition.goal.sign) \(condition.goal.value.brief)  \(verdict)"
+            )
         }
         lines.append("    \("lost".padded(32)) \(lost)")
         if let reason { lines.append("    \(reason)") }

@@ -46,7 +46,8 @@ struct BareTLS: Sendable {
             .channelOption(.writeBufferWaterMark, value: .init(low: 128 * 1024, high: 512 * 1024))
             .channelInitializer { [client] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandlers(try NIOSSLClientHandler(context: client, serverHostname: "localhost"), handler())
+                    try channel.pipeline.syncOperations.addHandlers(
+                        try NIOSSLClientHandler(context: client, serverHostname: "localhost"), handler())
                 }
             }
             .connect(host: "127.0.0.1", port: port).get()

@@ -4,5 +4,8 @@ import ArgumentParser
 struct PeerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "peer", shouldDisplay: false,
-        subcommands: [LocalPeerCommand.self, LocalLatencyPeerCommand.self, TLSSinkCommand.self, TLSSourceCommand.self, TLSEchoCommand.self, TLSCallerCommand.self])
+        subcommands: [
+            LocalPeerCommand.self, LocalLatencyPeerCommand.self, TLSSinkCommand.self, TLSSourceCommand.self, TLSEchoCommand.self,
+            TLSCallerCommand.self,
+        ])
 }

@@ -1,6 +1,5 @@
-import struct NIOCore.ByteBuffer
-
 import protocol LLMgineCore.Event
+import struct NIOCore.ByteBuffer
 
 /// The event of the local figures: sixteen words, 128 bytes.
 struct Tick: Event {

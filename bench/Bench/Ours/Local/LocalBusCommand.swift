@@ -24,7 +24,8 @@ struct LocalBusCommand: AsyncParsableCommand {
             Line(
                 "result",
                 [
-                    "rate": "\(Double(tally.received) / seconds)", "lost": "\(events - tally.received)", "disordered": "\(tally.disordered)",
+                    "rate": "\(Double(tally.received) / seconds)", "lost": "\(events - tally.received)",
+                    "disordered": "\(tally.disordered)",
                 ]))
         await bus.stop()
     }

@@ -25,7 +25,9 @@ struct LocalMatchCommand: AsyncParsableCommand {
         let cachedTopics = hot.filter { cache.lookup($0) != nil }
         let cached = time(cachedTopics, times: 1_000) { cache.lookup($0)?.count ?? 0 }
         Output.say(
-            Line("result", ["cached": "\(cached.nanoseconds)", "uncached": "\(uncached.nanoseconds)", "lost": "\(uncached.misses + cached.misses)"]))
+            Line(
+                "result",
+                ["cached": "\(cached.nanoseconds)", "uncached": "\(uncached.nanoseconds)", "lost": "\(uncached.misses + cached.misses)"]))
     }
 
     /// Nanoseconds per topic, and how many topics found nobody.

@@ -2,6 +2,7 @@ import ArgumentParser
 import LLMgineBus
 import LLMgineCore
 import LLMgineNode
+import NIOCore
 
 /// `Bench node-responder`: answers every request with its own payload, in an async handler.
 struct NodeResponderCommand: AsyncParsableCommand {
@@ -10,8 +11,8 @@ struct NodeResponderCommand: AsyncParsableCommand {
 
     func run() async throws {
         let node = try await benchNode(certificates: certs)
-        try await node.bus.respond(to: "bench.request") { (message: Message, _) in message }
-        node.sayReady()
+        try await node.bus.respond(to: "bench.request") { (message, _) in message.payload }
+        try node.sayReady()
         try await Task.sleep(for: .seconds(3600))  // until it is ended
     }
 }
@@ -57,8 +58,6 @@ struct NodeCallerCommand: AsyncParsableCommand {
 
     /// The length of the answer.
     private func ask(_ bus: MessageBus) async throws -> Int {
-        let replies = try await bus.request(Parcel.message(.data, 1, topic: "bench.request"))
-        for try await reply in replies { return reply.payload.readableBytes }
-        return 0
+        try await bus.request(Parcel.message(.data, 1, topic: "bench.request")).first().payload.readableBytes
     }
 }

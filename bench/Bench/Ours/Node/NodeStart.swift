@@ -23,7 +23,7 @@ struct NodeBeaconCommand: AsyncParsableCommand {
 
     func run() async throws {
         let node = try await benchNode(certificates: certs)
-        node.sayReady()
+        try node.sayReady()
         for sequence in 1...UInt64(600_000) {
             _ = try await node.bus.publish(Tick(sequence: sequence), to: "bench.beacon")
             try await Task.sleep(for: .milliseconds(1))

@@ -45,7 +45,10 @@ func benchNode(certificates: String, seeds: [String] = []) async throws -> Node 
 
 extension Node {
     /// Tells the process that started this one where to join.
-    func sayReady() { Output.say(Line("ready", ["address": "\(listeningAddress)"])) }
+    func sayReady() throws {
+        guard let listeningAddress else { throw BenchError("the node does not listen") }
+        Output.say(Line("ready", ["address": listeningAddress]))
+    }
 }
 
 /// `Bench node-sink`: subscribes some times and counts.
@@ -72,7 +75,7 @@ struct NodeSinkCommand: AsyncParsableCommand {
                 try await Task.sleep(for: .seconds(3600))
             }
         }
-        node.sayReady()
+        try node.sayReady()
         try await tallies.settled()
         Output.say(tallies.line)
         throw ExitCode.success  // without an orderly stop, for which a frozen handler would have to be waited for

@@ -1,0 +1,50 @@
+import LLMgineCore
+package import LLMgineLLM
+package import LLMgineNode
+import LLMgineObservability
+package import LLMgineOTLPExporter
+import LLMgineProviders
+import LLMgineTransport
+
+extension NodeSettings {
+    /// What the node is made with, with the name and the cluster of its certificate.
+    package func nodeConfiguration(_ verified: Verified) -> NodeConfiguration {
+        NodeConfiguration(
+            name: verified.identity.node, cluster: verified.identity.cluster, listen: node.listen.isEmpty ? nil : node.listen,
+            advertise: node.advertise.isEmpty ? nil : node.advertise, seeds: node.seeds, certificates: .directory(certificates.directory),
+            roles: node.roles, zone: node.zone, stopDeadline: limits.stopDeadline, maximumPayload: limits.maximumPayload)
+    }
+
+    /// Whether the node runs LLM calls.
+    package var isWorker: Bool { node.roles.contains("worker") && worker.slots > 0 }
+
+    /// What the node offers as a worker. - Throws: `invalidConfiguration`, naming the key or the variable.
+    package func providers(environment: [String: String]) throws(LLMgineError) -> [any LLMProvider] {
+        if worker.providers.isEmpty { return try ProviderRegistry.standard(environment: environment).providers }
+        var providers: [any LLMProvider] = []
+        for name in worker.providers {
+            switch name {
+            case "embedded": providers.append(EmbeddedProvider())
+            default:
+                guard let provider = try OpenAICompatibleProvider(environment: environment) else {
+                    throw LLMgineError(.invalidConfiguration, "worker.providers: openai needs OPENAI_API_KEY or OPENAI_BASE_URL in the environment")
+                }
+                providers.append(provider)
+            }
+        }
+        return providers
+    }
+
+    /// Where telemetry goes: what the settings say, else OpenTelemetry's environment variables. Nil if neither names a receiver.
+    package func telemetry(environment: [String: String]) -> OTLPConfiguration? {
+        var environment = environment
+        if !telemetry.endpoint.isEmpty {
+            environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = telemetry.endpoint
+            environment["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = nil
+            environment["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"] = nil
+        }
+        var configuration = OTLPConfiguration(environment: environment)
+        if telemetry.samplingRatio < 1 { configuration.sampler = Sampler(ratio: telemetry.samplingRatio) }
+        return configuration.isEndpointGiven && !configuration.isDisabled ? configuration : nil
+    }
+}

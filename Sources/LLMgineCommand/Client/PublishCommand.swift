@@ -1,0 +1,68 @@
+import ArgumentParser
+import LLMgine
+import NIOCore
+
+struct PublishCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pub", abstract: "Publish a message, or every line of standard input.",
+        discussion: """
+            Ends when the node that it goes through has what was published. Whether anybody is subscribed is not a question that it asks.
+
+            Example:
+              llmgine pub documents.x.line 'hello'
+              llmgine pub documents.x.line < README.md
+            """)
+
+    @Argument(help: "Where to publish.")
+    var topic: String
+
+    @Argument(help: "The bytes; without, each line of standard input is a message.")
+    var payload: String?
+
+    @Option(name: .customLong("type"), help: ArgumentHelp("The name of the event type that the payload encodes.", valueName: "name"))
+    var eventType: String?
+
+    @Option(name: .customLong("header"), help: ArgumentHelp("A header; repeatable.", valueName: "name=value"))
+    var headers: [String] = []
+
+    @Option(help: "How urgent it is.")
+    private var priority = Urgency.normal
+
+    @OptionGroup var client: ClientOptions
+
+    func run() async throws {
+        let topic = try Topic(topic)
+        let headers = try parsedHeaders()
+        try await Client.with(client) { client in
+            func publish(_ text: String) async throws {
+                try await client.node.bus.publish(
+                    Message(topic: topic, payload: ByteBuffer(string: text), eventType: eventType, priority: priority.priority, headers: headers))
+            }
+            if let payload { return try await publish(payload) }
+            while let line = readLine() { try await publish(line) }
+        }
+    }
+
+    private func parsedHeaders() throws -> Headers {
+        var parsed = Headers()
+        for text in headers {
+            guard let equals = text.firstIndex(of: "="), equals != text.startIndex else { throw ValidationError("--header needs name=value, not \"\(text)\"") }
+            parsed.add(String(text[..<equals]), String(text[text.index(after: equals)...]))
+        }
+        return parsed
+    }
+}
+
+/// The classes of ``Priority`` by name.
+private enum Urgency: String, ExpressibleByArgument, CaseIterable {
+    case urgent, high, normal, low
+
+    var priority: Priority {
+        switch self {
+        case .urgent: .urgent
+        case .high: .high
+        case .normal: .normal
+        case .low: .low
+        }
+    }
+}

@@ -1,0 +1,65 @@
+import ArgumentParser
+import LLMgine
+import Synchronization
+import UnixSignals
+
+struct SubscribeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sub", abstract: "Print what is published, until SIGINT or SIGTERM.",
+        discussion: """
+            Says on standard error when the whole cluster knows of the subscription: what is published from then on is printed. In a filter, * stands \
+            for one part of a topic and a final > for the rest of it.
+
+            Example:
+              llmgine sub 'documents.>' --json
+              llmgine sub 'orders.*.placed' --count 10
+            """)
+
+    @Argument(help: "Which topics; several filters are one subscription.")
+    var filters: [String]
+
+    @Flag(help: "Print one JSON object a line: topic, payload, headers and the rest.")
+    var json = false
+
+    @Option(help: ArgumentHelp("End after so many messages.", valueName: "number"))
+    var count: Int?
+
+    @Flag(help: "Lose the oldest messages when printing is too slow, instead of holding the publishers back.")
+    var dropOldest = false
+
+    @OptionGroup var client: ClientOptions
+
+    func validate() throws {
+        guard (1...16).contains(filters.count) else { throw ValidationError("a subscription has 1 to 16 filters") }
+        if let count, count < 1 { throw ValidationError("--count must be at least 1") }
+    }
+
+    func run() async throws {
+        let filters = try self.filters.map { try TopicFilter($0) }
+        // Before anything is connected, so that no signal finds nobody listening.
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        try await Client.with(client) { client in
+            let (ends, end) = AsyncStream.makeStream(of: Void.self)
+            let printed = Atomic(0)
+            let subscription = try client.node.bus.relaySubscription(
+                filters, options: SubscriptionOptions(whenFull: dropOldest ? .dropOldest : .block)
+            ) { [json, count] message, context in
+                let number = printed.add(1, ordering: .relaxed).newValue
+                if let count, number > count { return }
+                if context.missed > 0 { Terminal.complain("\(context.missed) messages were lost before this one") }
+                let received = ReceivedMessage(message, context)
+                guard Terminal.say(json ? received.json : received.text) else { return end.finish() }  // nobody reads any more
+                if number == count { end.finish() }
+            }
+            try await subscription.established(within: .seconds(10))
+            Terminal.complain("subscribed to \(subscription.filters.map(\.text).joined(separator: " ")) at \(client.hub)")
+            await withTaskGroup(of: Void.self) { tasks in
+                tasks.addTask { for await _ in signals { return } }
+                tasks.addTask { for await _ in ends {} }
+                await tasks.next()
+                tasks.cancelAll()
+            }
+            await subscription.cancel()
+        }
+    }
+}

@@ -1,0 +1,227 @@
+package import LLMgineCore
+import Synchronization
+
+import Foundation
+
+/// A process that a test or a demonstration started: its lines as they come, its signals and its end.
+///
+/// Its standard input is a pipe whose other end only this process has. A child that ends with its standard input therefore never outlives this
+/// process, however that ends.
+package final class ChildProcess: Sendable {
+    /// Where a line came from.
+    package enum Channel: Sendable, Hashable {
+        case output, error
+    }
+
+    /// How a process ended.
+    package enum Ending: Sendable, Hashable {
+        case code(Int32)
+        case signal(Int32)
+    }
+
+    /// What errors call it.
+    package let name: String
+    private let process: Process
+    private let input: Pipe
+    private let state = Mutex(State())
+
+    private struct State {
+        /// The newest lines of both channels, at most ``maximumLines``.
+        var lines: [(number: Int, channel: Channel, text: String)] = []
+        var count = 0
+        var readers: [Reader] = []
+        var open: Set<Channel> = [.output, .error]
+        var ending: Ending?
+        var exitWaiters: [CheckedContinuation<Ending, Never>] = []
+    }
+
+    private struct Reader {
+        let id: UInt64
+        let from: Int
+        let channel: Channel
+        let matches: @Sendable (String) -> Bool
+        let continuation: CheckedContinuation<String?, Never>
+    }
+
+    private static let maximumLines = 20_000
+    private static let numbers = Atomic<UInt64>(0)
+
+    /// Starts a program.
+    ///
+    /// On the main thread, because a child inherits the signal mask of the thread that starts it, and threads of the pool block SIGTERM.
+    /// - Parameters:
+    ///   - environment: variables beside those of this process; nil removes one.
+    ///   - onLine: hears every line at once, in the order of its channel.
+    /// - Throws: what the system says when the program cannot be started.
+    @MainActor package init(
+        _ name: String, executable: String, arguments: [String], environment: [String: String?] = [:],
+        onLine: (@Sendable (Channel, String) -> Void)? = nil
+    ) throws {
+        self.name = name
+        process = Process()
+        input = Pipe()
+        let output = Pipe()
+        let error = Pipe()
+        process.executableURL = URL(filePath: executable)
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment.compactMapValues { $0 }) { _, new in new }
+            .filter { environment[$0.key] != .some(nil) }
+        process.standardInput = input
+        process.standardOutput = output
+        process.standardError = error
+        process.terminationHandler = { [weak self] process in
+            self?.ended(process.terminationReason == .exit ? .code(process.terminationStatus) : .signal(process.terminationStatus))
+        }
+        read(output, .output, onLine)
+        read(error, .error, onLine)
+        try process.run()
+    }
+
+    /// Its number in the system.
+    package var pid: Int32 { process.processIdentifier }
+
+    /// Whether it has not ended.
+    package var isRunning: Bool { state.withLock { $0.ending == nil } }
+
+    /// What it has said so far on both channels, the newest lines last.
+    package var transcript: [String] { state.withLock { $0.lines.map(\.text) } }
+
+    /// Sends a signal.
+    package func signal(_ number: Int32) {
+        if isRunning { kill(process.processIdentifier, number) }
+    }
+
+    /// Closes its standard input.
+    package func endInput() { try? input.fileHandleForWriting.close() }
+
+    /// Writes to its standard input.
+    package func write(_ text: String) throws { try input.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
+
+    /// How it ended, as soon as it has.
+    package func exit() async -> Ending {
+        await withCheckedContinuation { continuation in
+            let ending = state.withLock { state in
+                if state.ending == nil { state.exitWaiters.append(continuation) }
+                return state.ending
+            }
+            if let ending { continuation.resume(returning: ending) }
+        }
+    }
+
+    /// Asks it to end with SIGTERM, and makes it with SIGKILL when the time is over.
+    package func stop(within limit: Duration) async -> Ending {
+        signal(SIGTERM)
+        let force = Task {
+            try await Task.sleep(for: limit)
+            signal(SIGKILL)
+        }
+        let ending = await exit()
+        force.cancel()
+        return ending
+    }
+
+    /// The first line that is as asked, among those that have come and those that come.
+    /// - Parameter from: lines before this place in ``lineCount`` do not count.
+    /// - Throws: `peerLost` with the last lines if the channel ends without it; `cancelled` if the task is cancelled.
+    @discardableResult
+    package func line(
+        _ channel: Channel, from: Int = 0, where matches: @escaping @Sendable (String) -> Bool
+    ) async throws(LLMgineError) -> String {
+        let id = ChildProcess.numbers.add(1, ordering: .relaxed).newValue
+        let found = await withTaskCancellationHandler {
+            await withCheckedContinuation { (continuation: CheckedContinuation<String?, Never>) in
+                let answer: String?? = state.withLock { state in
+                    if let known = state.lines.first(where: { $0.number >= from && $0.channel == channel && matches($0.text) }) { return known.text }
+                    guard state.open.contains(channel), !Task.isCancelled else { return .some(nil) }
+                    state.readers.append(Reader(id: id, from: from, channel: channel, matches: matches, continuation: continuation))
+                    return nil
+                }
+                if let answer { continuation.resume(returning: answer) }
+            }
+        } onCancel: {
+            let reader = state.withLock { state in
+                state.readers.firstIndex { $0.id == id }.map { state.readers.remove(at: $0) }
+            }
+            reader?.continuation.resume(returning: nil)
+        }
+        if let found { return found }
+        if Task.isCancelled { throw LLMgineError(.cancelled, "waited for \(name) in vain; it said:\n\(transcript.suffix(20).joined(separator: "\n"))") }
+        throw LLMgineError(.peerLost, "\(name) ended before it said what was awaited; its last words:\n\(transcript.suffix(20).joined(separator: "\n"))")
+    }
+
+    /// The first line that contains the text.
+    @discardableResult
+    package func line(_ channel: Channel, containing text: String, from: Int = 0) async throws(LLMgineError) -> String {
+        try await line(channel, from: from) { $0.contains(text) }
+    }
+
+    /// All lines of a channel, once it is closed.
+    package func all(_ channel: Channel) async -> [String] {
+        // No line is as asked, so this waits for the end.
+        _ = try? await line(channel) { _ in false }
+        return state.withLock { $0.lines.filter { $0.channel == channel }.map(\.text) }
+    }
+
+    /// How many lines have come so far: a place for ``line(_:from:where:)``.
+    package var lineCount: Int { state.withLock { $0.count } }
+
+    // MARK: What the system reports
+
+    private func read(_ pipe: Pipe, _ channel: Channel, _ onLine: (@Sendable (Channel, String) -> Void)?) {
+        let rest = Mutex(Data())
+        pipe.fileHandleForReading.readabilityHandler = { [weak self] handle in
+            let data = handle.availableData
+            guard !data.isEmpty else {
+                handle.readabilityHandler = nil
+                self?.closed(channel)
+                return
+            }
+            let lines = rest.withLock { rest in
+                rest.append(data)
+                var lines: [String] = []
+                while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+                    lines.append(String(decoding: rest[rest.startIndex..<end], as: UTF8.self))
+                    rest = Data(rest[rest.index(after: end)...])
+                }
+                return lines
+            }
+            for line in lines {
+                onLine?(channel, line)
+                self?.said(line, channel)
+            }
+        }
+    }
+
+    private func said(_ text: String, _ channel: Channel) {
+        let readers = state.withLock { state in
+            if state.lines.count == ChildProcess.maximumLines { state.lines.removeFirst(ChildProcess.maximumLines / 2) }
+            state.lines.append((state.count, channel, text))
+            let number = state.count
+            state.count += 1
+            let readers = state.readers.filter { $0.channel == channel && number >= $0.from && $0.matches(text) }
+            state.readers.removeAll { reader in readers.contains { $0.id == reader.id } }
+            return readers
+        }
+        for reader in readers { reader.continuation.resume(returning: text) }
+    }
+
+    private func closed(_ channel: Channel) {
+        let readers = state.withLock { state in
+            state.open.remove(channel)
+            let readers = state.readers.filter { $0.channel == channel }
+            state.readers.removeAll { $0.channel == channel }
+            return readers
+        }
+        for reader in readers { reader.continuation.resume(returning: nil) }
+    }
+
+    private func ended(_ ending: Ending) {
+        let waiters = state.withLock { state in
+            state.ending = ending
+            let waiters = state.exitWaiters
+            state.exitWaiters = []
+            return waiters
+        }
+        for waiter in waiters { waiter.resume(returning: ending) }
+    }
+}

@@ -1,0 +1,179 @@
+import Foundation
+import LLMgineCore
+import LLMgineLLM
+import LLMgineTestKit
+import Testing
+
+@Suite(.timeLimit(.minutes(2))) struct `A cluster of real processes` {
+    @Test func `brings what is published at one node to who subscribed at another`() async throws {
+        let machine = try await Machine(nodes: "a", "b", "cli")
+        let a = try await machine.node("a")
+        let b = try await machine.node("b", "node.seeds=\(a.address)")
+        try await b.logged("peer linked", "peer=a")
+
+        let sub = try await machine.start(
+            "sub", "documents.>", "--json", "--count", "2", "--connect", b.address, "--certs", machine.path("cli"))
+        try await sub.line(.error, containing: "subscribed to documents.> at b")
+        let pub = try await machine.run(
+            "pub", "documents.x.line", "hello \"you\"", "--header", "k=v", "--connect", a.address, "--certs", machine.path("cli"))
+        #expect(pub.ending == .code(0))
+        #expect(pub.errors == [])
+        let lines = try await machine.run("pub", "documents.y.line", "--connect", a.address, "--certs", machine.path("cli"), input: "one more\n")
+        #expect(lines.ending == .code(0))
+
+        let finished = await Finished(sub)
+        #expect(finished.ending == .code(0))
+        let first = try JSONValue(parsing: finished.output[0])
+        #expect(first["topic"]?.string == "documents.x.line")
+        #expect(first["payload"]?.string == "hello \"you\"")
+        #expect(first["headers"] == [["k", "v"]])
+        #expect(try JSONValue(parsing: finished.output[1])["payload"]?.string == "one more")
+        #expect(finished.output.count == 2)
+    }
+
+    @Test func `serves several clients with one certificate, and one with a node's own`() async throws {
+        let machine = try await Machine(nodes: "a", "cli")
+        let a = try await machine.node("a")
+        let options = ["--connect", a.address, "--certs", machine.path("cli")]
+        let subs = [
+            try await machine.start("sub", "x.>", "--count", "3", options[0], options[1], options[2], options[3]),
+            try await machine.start("sub", "x.>", "--count", "3", options[0], options[1], options[2], options[3]),
+            try await machine.start("sub", "x.>", "--count", "3", "--connect", a.address, "--certs", machine.path("a")),
+        ]
+        for sub in subs { try await sub.line(.error, containing: "subscribed") }
+        for number in 1...3 {
+            let pub = try await machine.run("pub", "x.\(number)", "\(number)", options[0], options[1], options[2], options[3])
+            #expect(pub.ending == .code(0))
+        }
+        for sub in subs {
+            let finished = await Finished(sub)
+            #expect(finished.ending == .code(0))
+            #expect(finished.output.sorted() == ["1", "2", "3"])
+        }
+    }
+
+    @Test func `ends a subscription on a signal with exit code 0`() async throws {
+        let machine = try await Machine(nodes: "a", "cli")
+        let a = try await machine.node("a")
+        for signal in [SIGINT, SIGTERM] {
+            let sub = try await machine.start("sub", ">", "--connect", a.address, "--certs", machine.path("cli"))
+            try await sub.line(.error, containing: "subscribed")
+            sub.signal(signal)
+            #expect(await sub.exit() == .code(0))
+        }
+    }
+
+    @Test func `runs LLM calls on its worker`() async throws {
+        let machine = try await Machine(nodes: "a", "b", "cli")
+        let a = try await machine.node("a")
+        let b = try await machine.node("b", "node.seeds=\(a.address)", "node.roles=worker", "worker.slots=1")
+        try await b.logged("offers are known")
+        let options = ["--connect", a.address, "--certs", machine.path("cli")]
+        let text = try await machine.run("generate", "Hello, my friend", options[0], options[1], options[2], options[3])
+        #expect(text.ending == .code(0))
+        #expect(text.output == ["Arrr, ye scurvy dog! Ahoy, me matey"])
+        let json = try await machine.run("generate", "Hello, my friend", "--json", options[0], options[1], options[2], options[3])
+        #expect(try JSONValue(parsing: json.output[0])["worker"]?.string == "b")
+        let nobody = try await machine.run("generate", "hi", "--model", "nobody/has-it", "--timeout", "2s", options[0], options[1], options[2], options[3])
+        #expect(nobody.ending == .code(69))
+    }
+
+    @Test func `tells who is in it`() async throws {
+        let machine = try await Machine(nodes: "a", "b", "cli")
+        let a = try await machine.node("a")
+        let b = try await machine.node("b", "node.seeds=\(a.address)", "node.roles=counter")
+        try await a.logged("peer linked", "peer=b")
+        let table = try await machine.run("nodes", "--connect", a.address, "--certs", machine.path("cli"))
+        #expect(table.output[0].hasPrefix("NODE"))
+        #expect(table.output.dropFirst().map { $0.split(separator: " ").prefix(4).joined(separator: " ") } == ["a self \(a.address) -", "b linked \(b.address) counter", "cli leaf - -"])
+        let json = try await machine.run("nodes", "--json", "--connect", a.address, "--certs", machine.path("cli"))
+        #expect(try JSONValue(parsing: json.output[0])["node"]?.string == "a")
+    }
+
+    @Test func `lets a node go on SIGTERM with exit code 0 and without its port`() async throws {
+        let machine = try await Machine(nodes: "a", "b")
+        let a = try await machine.node("a")
+        let b = try await machine.node("b", "node.seeds=\(a.address)")
+        try await a.logged("peer linked", "peer=b")
+        let taken = try await machine.run("node", "--set", "certificates.directory=\(machine.path("b"))", "--set", "node.listen=\(a.address)")
+        #expect(taken.ending == .code(69))
+        #expect(taken.errors.last == "llmgine: cannot listen on \(a.address): the port is taken by another process")
+
+        a.child.signal(SIGTERM)
+        #expect(await a.child.exit() == .code(0))
+        try await b.logged("peer leaves", "peer=a")
+        let again = try await machine.node("a", "node.listen=\(a.address)")
+        #expect(again.address == a.address)
+        // The later life of a node takes its place.
+        try await b.logged("peer linked", "peer=a", from: b.child.lineCount)
+        again.child.endInput()
+        #expect(await again.child.exit() == .code(0))
+    }
+
+    @Test func `refuses who comes with another authority's certificate, and both logs say why`() async throws {
+        let machine = try await Machine(nodes: "a", "b", "cli")
+        let other = try await Machine(nodes: "c", "cli")
+        let a = try await machine.node("a")
+        let stranger = try await other.node("c", "node.seeds=\(a.address)")
+        try await stranger.logged("connection refused", "the peer's certificate comes from an unknown CA")
+        try await a.logged("connection refused", "the peer refused this node's certificate: unknown CA")
+
+        let client = try await other.run("pub", "x", "y", "--connect", a.address, "--certs", other.path("cli"))
+        #expect(client.ending == .code(78))
+        #expect(client.errors == ["llmgine: TLS refused the connection: the peer's certificate comes from an unknown CA"])
+        // Nobody else has noticed.
+        let friend = try await machine.run("nodes", "--connect", a.address, "--certs", machine.path("cli"))
+        #expect(friend.ending == .code(0))
+    }
+
+    @Test func `says what is wrong when it cannot be reached`() async throws {
+        let machine = try await Machine(nodes: "a", "cli")
+        let a = try await machine.node("a")
+        a.child.signal(SIGKILL)
+        #expect(await a.child.exit() == .signal(SIGKILL))
+        let nobody = try await machine.run("pub", "x", "y", "--connect", a.address, "--certs", machine.path("cli"))
+        #expect(nobody.ending == .code(69))
+        #expect(nobody.errors == ["llmgine: cannot connect to \(a.address): connection refused, nobody listens there"])
+        let nothing = try await machine.run("pub", "x", "y", "--connect", a.address, "--certs", machine.path("nothing"))
+        #expect(nothing.ending == .code(78))
+        #expect(nothing.errors == ["llmgine: \(machine.path("nothing"))/ca.pem: no such file or directory"])
+        let address = try await machine.run("pub", "x", "y", "--connect", "a:b", "--certs", machine.path("cli"))
+        #expect(address.ending == .code(64))
+        let topic = try await machine.run("pub", "x..y", "z", "--certs", machine.path("cli"))
+        #expect(topic.ending == .code(64))
+        #expect(topic.errors == ["llmgine: topic \"x..y\": has an empty token"])
+    }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct `The command line` {
+    @Test func `checks a node's settings without running it`() async throws {
+        let machine = try await Machine(nodes: "a")
+        let good = try await machine.run("node", "--check", "--set", "certificates.directory=\(machine.path("a"))", "--set", "node.roles=worker")
+        #expect(good.ending == .code(0))
+        #expect(good.output.contains { $0.hasPrefix("node.roles: [worker]") && $0.contains("# flag;") })
+        #expect(good.output.last?.hasPrefix("# llmgine://test/a, certificate valid until ") == true)
+        let bad = try await machine.run("node", "--check", "--set", "node.lisen=x")
+        #expect(bad.ending == .code(78))
+        #expect(bad.errors == ["llmgine: unknown key \"node.lisen\" (on the command line): did you mean node.listen?"])
+    }
+
+    @Test func `counts telemetry`() async throws {
+        let machine = try await Machine(nodes: "a", "b")
+        let sink = try await machine.start("otlp-sink", "--port", "0")
+        let address = try #require(try await sink.line(.error, containing: "receiving telemetry").split(separator: " ").last)
+        let a = try await machine.node("a", "telemetry.endpoint=\(address)")
+        a.child.signal(SIGTERM)
+        #expect(await a.child.exit() == .code(0))
+        sink.signal(SIGTERM)
+        let finished = await Finished(sink)
+        #expect(finished.ending == .code(0))
+        #expect(try JSONValue(parsing: finished.output.last ?? "")["requests"]?.int ?? 0 > 0)
+    }
+
+    @Test func `shows the README's code at work`() async throws {
+        let quickStart = try await ChildProcess("QuickStart", executable: Machine.program("QuickStart"), arguments: [])
+        let finished = await Finished(quickStart)
+        #expect(finished.ending == .code(0))
+        #expect(finished.output == ["order 7 on orders.eu.placed from a", "1 subscriber; the pirate says: Arrr, me hearty! ahoy"])
+    }
+}
