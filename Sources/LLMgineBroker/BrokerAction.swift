@@ -53,7 +53,4 @@ package enum BrokerAction: Sendable, Hashable {
     case sendLeaving(LinkID)
     /// A later life of this node is in the cluster: this process should stop.
     case identityTaken(by: Incarnation)
-
-    // Requests
-    case request(RequestAction)
 }

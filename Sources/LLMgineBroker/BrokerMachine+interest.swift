@@ -16,7 +16,6 @@ extension BrokerMachine {
         }
         localFlows.insert(entry.flow)
         log.add(entry)
-        if entry.kind == .responder { requests.responderAdded(ResponderID(link: .local, flow: entry.flow), node: node, entry: entry) }
         scheduleFlush(into: &actions)
     }
 
@@ -24,7 +23,6 @@ extension BrokerMachine {
     package mutating func locallyUnsubscribed(_ flow: UInt32, into actions: inout [BrokerAction]) {
         guard localFlows.remove(flow) != nil else { return }
         log.remove(flow)
-        withRequests(&actions) { $0.responderRemoved(ResponderID(link: .local, flow: flow), into: &$1) }
         scheduleFlush(into: &actions)
     }
 
@@ -76,8 +74,8 @@ extension BrokerMachine {
             switch try interest.apply(update) {
             case .changed(let added, let removed):
                 peers[link]?.awaitsResync = false
-                for entry in removed { routeRemoved(entry, link, peer, into: &actions) }
-                for entry in added { routeAdded(entry, link, peer, into: &actions) }
+                for entry in removed { actions.append(.routeRemoved(peer.info.node, link, entry.flow)) }
+                for entry in added { actions.append(.routeAdded(peer.info.node, link, entry, leaf: peer.isLeaf)) }
                 actions.append(.sendInterestAck(link, interest.version))
             case .stale: actions.append(.sendInterestAck(link, interest.version))
             case .gap(let since): requestInterest(link, since: since, into: &actions)
@@ -111,18 +109,5 @@ extension BrokerMachine {
         guard let peer = peers[link], !peer.awaitsResync else { return }
         peers[link]?.awaitsResync = true
         actions.append(.requestInterest(link, since: since))
-    }
-
-    private mutating func routeAdded(_ entry: InterestEntry, _ link: LinkID, _ peer: Peer, into actions: inout [BrokerAction]) {
-        actions.append(.routeAdded(peer.info.node, link, entry, leaf: peer.isLeaf))
-        guard entry.kind == .responder else { return }
-        requests.responderAdded(ResponderID(link: link, flow: entry.flow), node: peer.info.node, entry: entry)
-        if peer.isDraining { withRequests(&actions) { $0.peerDraining(link, into: &$1) } }
-    }
-
-    private mutating func routeRemoved(_ entry: InterestEntry, _ link: LinkID, _ peer: Peer, into actions: inout [BrokerAction]) {
-        actions.append(.routeRemoved(peer.info.node, link, entry.flow))
-        guard entry.kind == .responder else { return }
-        withRequests(&actions) { $0.responderRemoved(ResponderID(link: link, flow: entry.flow), into: &$1) }
     }
 }

@@ -62,7 +62,6 @@ extension BrokerMachine {
         guard let peer = peers[link], !peer.isDraining else { return }
         peers[link]?.isDraining = true
         actions.append(.peerDraining(peer.info.node, link))
-        withRequests(&actions) { $0.peerDraining(link, into: &$1) }
     }
 
     /// The link measured how long an answer takes.
@@ -108,7 +107,6 @@ extension BrokerMachine {
             members.unlinked(peer.info.node, at: now)
         }
         for entry in peer.interest.entries { actions.append(.routeRemoved(peer.info.node, link, entry.flow)) }
-        withRequests(&actions) { $0.peerLost(link, into: &$1) }
         actions.append(.peerDown(peer.info.node, link))
         for index in waiters.indices { waiters[index].links.remove(link) }
         resolveWaiters(into: &actions)

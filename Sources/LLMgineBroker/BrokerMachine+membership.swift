@@ -9,10 +9,9 @@ extension BrokerMachine {
         dialDue(at: now, into: &actions)
     }
 
-    /// Time passed: gossip, dials, deadlines.
+    /// Time passed: gossip, dials.
     /// - Parameter random: chooses the peer to gossip with.
     package mutating func ticked(at now: Duration, random: UInt64, into actions: inout [BrokerAction]) {
-        withRequests(&actions) { $0.ticked(at: now, into: &$1) }
         if let due = nextGossip, now >= due {
             nextGossip = now + configuration.gossipInterval
             members.expire(at: now)
@@ -26,7 +25,7 @@ extension BrokerMachine {
     /// When ``ticked(at:random:into:)`` is next worth calling.
     package func nextTick(at now: Duration) -> Duration? {
         let dial = isLeaving || isSatisfiedLeaf ? nil : book.nextDue(members: dialTargets, linked: { links[$0] != nil }, at: now)
-        return [dial, nextGossip, requests.nextDeadline].compactMap { $0 }.min()
+        return [dial, nextGossip].compactMap { $0 }.min()
     }
 
     /// A peer told of members.

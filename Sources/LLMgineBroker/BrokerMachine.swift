@@ -20,22 +20,19 @@ package struct BrokerMachine: Sendable {
         package var gossipInterval: Duration
         /// Subscriptions that this node and each of its peers may have.
         package var maximumInterest: Int
-        package var requestQueueLimit: Int
         package var members: MemberTable.Limits
         /// Leaves that this node serves at a time; a further one is refused. Default 1000.
         package var maximumLeaves: Int
 
         package init(
             own: MemberRecord, kind: PeerInfo.Kind = .core, seeds: [String] = [], gossipInterval: Duration = .seconds(5),
-            maximumInterest: Int = InterestLog.maximumEntries, requestQueueLimit: Int = RequestTable.defaultQueueLimit,
-            members: MemberTable.Limits = .init(), maximumLeaves: Int = 1000
+            maximumInterest: Int = InterestLog.maximumEntries, members: MemberTable.Limits = .init(), maximumLeaves: Int = 1000
         ) {
             self.own = own
             self.kind = kind
             self.seeds = seeds
             self.gossipInterval = gossipInterval
             self.maximumInterest = maximumInterest
-            self.requestQueueLimit = requestQueueLimit
             self.members = members
             self.maximumLeaves = maximumLeaves
         }
@@ -66,8 +63,6 @@ package struct BrokerMachine: Sendable {
 
     package let configuration: Configuration
     package internal(set) var members: MemberTable
-    /// Requests of this node. Its credit and outcomes are reported through ``BrokerMachine`` so that one buffer holds all actions in order.
-    package internal(set) var requests: RequestTable
     var log = InterestLog()
     var book: DialBook
     var peers: [LinkID: Peer] = [:]
@@ -83,7 +78,6 @@ package struct BrokerMachine: Sendable {
     package init(_ configuration: Configuration) {
         self.configuration = configuration
         members = MemberTable(own: configuration.own, limits: configuration.members)
-        requests = RequestTable(own: configuration.own.node, queueLimit: configuration.requestQueueLimit)
         book = DialBook(seeds: configuration.seeds, ownAddress: configuration.own.address)
     }
 
@@ -92,11 +86,4 @@ package struct BrokerMachine: Sendable {
 
     /// The links to core nodes in the order of their making: where our interest and our gossip go.
     var coreLinks: [LinkID] { peers.filter { !$0.value.isLeaf }.keys.sorted() }
-
-    /// Runs a part of the request table and passes its actions on.
-    mutating func withRequests(_ actions: inout [BrokerAction], _ body: (inout RequestTable, inout [RequestAction]) -> Void) {
-        var requested: [RequestAction] = []
-        body(&requests, &requested)
-        for action in requested { actions.append(.request(action)) }
-    }
 }

@@ -43,10 +43,9 @@ extension MessageBus {
     ) throws(LLMgineError) -> Subscription {
         try checkRunning()
         let subscriber = Subscriber<Message>(
-            id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: [], options: options, eventType: nil, origin: identity, decode: { $0 },
-            handler: handler)
+            id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: [], options: options, services: services, form: .raw, handler: handler)
         let subscription = Subscription(subscriber: subscriber, bus: self)
-        subscription.run { [self] in await subscriber.run(on: self) }
+        subscription.run { await subscriber.run() }
         return subscription
     }
 
@@ -61,7 +60,7 @@ extension MessageBus {
     package func relaySubscription(
         _ filters: [TopicFilter], options: SubscriptionOptions, handler: @escaping @Sendable (Message, EventContext) async throws -> Void
     ) throws(LLMgineError) -> Subscription {
-        try add(filters, options: options, eventType: nil, decode: { $0 }, handler: handler)
+        try add(filters, options: options, form: .raw, handler: handler)
     }
 
     /// All subscriptions with what they have done, by name.

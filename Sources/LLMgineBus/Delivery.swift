@@ -1,58 +1,104 @@
 import LLMgineCore
+import LLMgineObservability
+import LLMgineResilience
 import Synchronization
 
-/// What one consumer counts between two pauses: settled when it pauses, so that an event costs no atomic of its own.
-struct DeliveryCounts {
-    var processed: UInt64 = 0
-}
-
 extension Subscriber {
-    func handle(_ value: Value, run: DeliveryRun, sequence: UInt64, extras: MessageExtras?, missed: UInt64, _ counts: inout DeliveryCounts) async {
-        let context = EventContext(run: run, sequence: sequence, attempt: 1, missed: missed, extras: extras)
+    /// Gives one value to the handler.
+    ///
+    /// An event of a healthy subscription without headers, trace or time to live takes the short way: one look at the breaker's flag, the
+    /// call, one reading of the clock.
+    func handle(_ value: Value, _ envelope: Envelope, _ counts: inout DeliveryCounts) async {
+        guard envelope.extras == nil, envelope.trial == nil, breaker.isClosed else {
+            return await insist(on: value, from: nil, envelope, after: nil, &counts)
+        }
         do {
-            try await handler(value, context)
-            counts.processed &+= 1
+            try await handler(value, EventContext(envelope, attempt: 1))
+            counts.succeeded()
         } catch {
-            statistics.failed.add(1, ordering: .relaxed)
+            await insist(on: value, from: nil, envelope, after: error, &counts)
         }
     }
 
-    func handle(_ message: Message, run: DeliveryRun, sequence: UInt64, extras: MessageExtras?, missed: UInt64, _ counts: inout DeliveryCounts) async {
+    /// Gives one message to the handler.
+    func handle(_ message: Message, _ envelope: Envelope, _ counts: inout DeliveryCounts) async {
+        let value: Value
         do {
-            let value = try decode(message)
-            await handle(value, run: run, sequence: sequence, extras: extras, missed: missed, &counts)
+            value = try form.decode(message)
         } catch {
-            statistics.failed.add(1, ordering: .relaxed)
+            return bury(message, nil, envelope, LLMgineError(.badPayload, "the payload is not what the handler takes", cause: error), attempts: 0)
+        }
+        guard envelope.extras == nil, envelope.trial == nil, breaker.isClosed else {
+            return await insist(on: value, from: message, envelope, after: nil, &counts)
+        }
+        do {
+            try await handler(value, EventContext(envelope, attempt: 1))
+            counts.succeeded()
+        } catch {
+            await insist(on: value, from: message, envelope, after: error, &counts)
         }
     }
 
-    func handle(_ delivery: InboundDelivery, from start: Int, missed: UInt64, _ counts: inout DeliveryCounts) async {
+    /// Handles what a link brought, message by message. - Returns: the index of the first message that was not handled, because something
+    /// more urgent has come or the subscription ends.
+    func handle(_ delivery: InboundDelivery, from start: Int, lane: Int, missed: UInt64, _ counts: inout DeliveryCounts) async -> (next: Int, missed: UInt64) {
         let chunk = delivery.chunk
         var missed = missed
         var run: DeliveryRun?
         for index in start..<chunk.count {
+            if index > start, mailbox.hasMoreUrgent(than: lane) || Task.isCancelled { return (index, missed) }
             let inbound = chunk.message(at: index)
-            let message = inbound.message
-            let covered = run.flatMap {
-                $0.covers(topic: message.topic, session: message.session, priority: message.priority, node: chunk.node, incarnation: chunk.incarnation) ? $0 : nil
-            }
-            let current = covered ?? DeliveryRun(
-                topic: message.topic, session: message.session, priority: message.priority, node: chunk.node, incarnation: chunk.incarnation)
-            run = current
-            if takes(eventType: message.eventType), sees(message.session) {
-                let extras = MessageExtras(headers: message.headers, trace: message.trace, timeToLive: message.timeToLive)
-                await handle(message, run: current, sequence: inbound.sequence, extras: extras, missed: missed, &counts)
+            if let envelope = envelope(of: inbound, in: chunk, missed: missed, &run) {
                 missed = 0
+                await handle(inbound.message, envelope, &counts)
             }
             delivery.credit.consumed(messages: 1, bytes: inbound.encodedBytes)
             mailbox.finish(1)
         }
+        return (chunk.count, missed)
+    }
+
+    /// What the handler is told of a message of a chunk, or nil if it is not for this subscription.
+    func envelope(of inbound: InboundMessage, in chunk: any InboundChunk, missed: UInt64, _ run: inout DeliveryRun?) -> Envelope? {
+        let message = inbound.message
+        guard takes(eventType: message.eventType), sees(message.session) else { return nil }
+        let current: DeliveryRun
+        if let known = run, known.covers(
+            topic: message.topic, session: message.session, priority: message.priority, node: chunk.node, incarnation: chunk.incarnation)
+        {
+            current = known
+        } else {
+            current = DeliveryRun(
+                topic: message.topic, session: message.session, priority: message.priority, node: chunk.node, incarnation: chunk.incarnation)
+            run = current
+        }
+        let extras = MessageExtras(headers: message.headers, trace: message.trace, timeToLive: message.timeToLive)
+        return Envelope(run: current, sequence: inbound.sequence, extras: extras, missed: missed)
+    }
+
+    /// Handles one event that was taken out on its own.
+    func process(_ delivery: Delivery<Value>, _ counts: inout DeliveryCounts) async {
+        switch delivery.body {
+        case .value(let value): await insist(on: value, from: nil, delivery.envelope, after: nil, &counts)
+        case .message(let message): await handle(message, delivery.envelope, &counts)
+        }
+        finished(with: delivery)
+    }
+
+    /// The event has left the queue for good.
+    func finished(with delivery: Delivery<Value>) {
+        delivery.credit?.consumed(messages: 1, bytes: delivery.bytes)
+        mailbox.finish(1)
     }
 
     /// Hands over what was counted.
     func settle(_ counts: inout DeliveryCounts) {
-        guard counts.processed > 0 else { return }
-        statistics.processed.add(counts.processed, ordering: .relaxed)
-        counts.processed = 0
+        guard !counts.isEmpty else { return }
+        let (processed, durations) = counts.take()
+        if processed > 0 {
+            statistics.processed.add(processed, ordering: .relaxed)
+            meters.processed.increment(by: processed)
+        }
+        meters.duration.add(durations)
     }
 }

@@ -6,18 +6,18 @@ public struct EventContext: Sendable {
     package let run: DeliveryRun
     /// The event's number at its publisher: 1 for the first of the publisher's life.
     public let sequence: UInt64
-    /// 1 for the first call of the handler with this event, 2 for the first retry.
+    /// 1 for the first call of the handler with this event, 2 for the first retry; an event out of the dead letters goes on counting.
     public let attempt: Int
     /// Events that this subscription lost immediately before this one, because its queue was full: the gap marker.
     public let missed: UInt64
     package let extras: MessageExtras?
 
-    package init(run: DeliveryRun, sequence: UInt64, attempt: Int, missed: UInt64, extras: MessageExtras?) {
-        self.run = run
-        self.sequence = sequence
+    init(_ envelope: borrowing Envelope, attempt: Int) {
+        self.run = envelope.run
+        self.sequence = envelope.sequence
         self.attempt = attempt
-        self.missed = missed
-        self.extras = extras
+        self.missed = envelope.missed
+        self.extras = envelope.extras
     }
 
     /// Where the event was published.
@@ -32,7 +32,7 @@ public struct EventContext: Sendable {
     public var id: MessageID { MessageID(node: run.node, incarnation: run.incarnation, sequence: sequence) }
     /// The headers that the publisher set.
     public var headers: Headers { extras?.headers ?? Headers() }
-    /// The span that caused this call, if the event is traced.
+    /// The span of this call if it is recorded, else what the event brought along: the parent of whatever the handler does.
     public var trace: TraceContext? { extras?.trace }
 }
 

@@ -395,7 +395,13 @@ extension Mailbox.Lane {
 /// A message that was published on this node and goes to a handler of another form.
 final class EncodedMessage: Sendable {
     let message: Message
-    init(_ message: Message) { self.message = message }
+    /// What happened to it before, if it comes out of the dead letters.
+    let trial: Trial?
+
+    init(_ message: Message, trial: Trial? = nil) {
+        self.message = message
+        self.trial = trial
+    }
 }
 
 /// A chunk from a link, on its way to one subscription.

@@ -2,18 +2,25 @@ import LLMgineCore
 import Synchronization
 
 extension MessageBus {
-    /// Waits for room in a queue on this node, up to the subscription's deadline, and puts the message in.
-    func insist(
-        on subscriber: AnySubscriber, _ message: EncodedMessage, _ number: UInt64, _ extras: MessageExtras?, _ receipt: inout PublishReceipt
-    ) async throws(LLMgineError) {
+    /// Waits for room in a queue on this node, up to the subscription's deadline, and puts the event in.
+    ///
+    /// A handler that publishes to its own full queue does not wait: nobody but itself could make room. Its subscription is demoted at once.
+    func insist(on subscriber: AnySubscriber, _ receipt: inout PublishReceipt, _ attempt: () -> SubscriberOffer) async throws(LLMgineError) {
         guard case .block(let patience) = subscriber.options.whenFull else { return }
+        heldBack.add(1, ordering: .relaxed)
+        defer { heldBack.subtract(1, ordering: .relaxed) }
         let started = ContinuousClock.now
         while true {
-            let offer = subscriber.mailbox.offer(message, sequence: number, extras: extras)
+            let offer = attempt()
             guard case .full = offer else {
                 receipt.matched -= 1  // counted when it was first offered
                 receipt.count(offer)
                 break
+            }
+            if subscriber.isCalledByItself {
+                subscriber.mailbox.demote()
+                receipt.slow.append(subscriber.name)
+                continue
             }
             let roomy = try await wait(until: started + patience, wait: subscriber.mailbox.waitForRoom, giveUp: { subscriber.mailbox.giveUp($0, demote: false) })
             if !roomy, ContinuousClock.now >= started + patience {
@@ -26,6 +33,8 @@ extension MessageBus {
 
     /// The same for a link.
     func insist(on remote: any RemoteRoute, _ message: Message, _ number: UInt64, _ receipt: inout PublishReceipt) async throws(LLMgineError) {
+        heldBack.add(1, ordering: .relaxed)
+        defer { heldBack.subtract(1, ordering: .relaxed) }
         let started = ContinuousClock.now
         let end = started + remote.blockDeadline
         receipt.matched += 1
@@ -73,7 +82,7 @@ extension MessageBus {
             receipt.matched += 1
             let offer = locals[index].mailbox.offer(message, sequence: number, extras: extras)
             if case .full = offer {
-                try await insist(on: locals[index], message, number, extras, &receipt)
+                try await insist(on: locals[index], &receipt) { locals[index].mailbox.offer(message, sequence: number, extras: extras) }
             } else {
                 receipt.matched -= 1
                 receipt.count(offer)

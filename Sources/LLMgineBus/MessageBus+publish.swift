@@ -1,5 +1,6 @@
 package import struct LLMgineBroker.LeafID
 public import LLMgineCore
+import LLMgineObservability
 import Synchronization
 import struct NIOCore.ByteBuffer
 
@@ -41,9 +42,27 @@ extension MessageBus {
     ) async throws(LLMgineError) -> PublishReceipt {
         try checkRunning()
         let number = sequence.add(1, ordering: .relaxed).newValue
+        guard observability.tracer.isEnabled else {
+            return try await publish(event, to: topic, number: number, options: options, trace: options.trace)
+        }
+        let (trace, span) = observability.tracer.begin(.publish, topic, below: options.trace)
+        do throws(LLMgineError) {
+            let receipt = try await publish(event, to: topic, number: number, options: options, trace: trace)
+            span?.end(on: observability.tracer, notes: [.messageID(receipt.id), .eventType(E.eventType)])
+            return receipt
+        } catch {
+            span?.end(on: observability.tracer, error: error)
+            throw error
+        }
+    }
+
+    @inline(__always)
+    private func publish<E: Event>(
+        _ event: E, to topic: Topic, number: UInt64, options: PublishOptions, trace: TraceContext?
+    ) async throws(LLMgineError) -> PublishReceipt {
         let route = router.route(for: topic)
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
-        let extras = MessageExtras(headers: options.headers, trace: options.trace, timeToLive: options.timeToLive)
+        let extras = MessageExtras(headers: options.headers, trace: trace, timeToLive: options.timeToLive)
         var late: [AnySubscriber] = []
         var encoded: EncodedMessage?
         for subscriber in route.locals where subscriber.sees(options.session) {
@@ -54,17 +73,27 @@ extension MessageBus {
             } else {
                 guard subscriber.takes(eventType: E.eventType) else { continue }
                 let message: EncodedMessage
-                if let encoded { message = encoded } else { message = try encode(event, to: topic, options: options) }
+                if let encoded { message = encoded } else { message = try encode(event, to: topic, options: options, trace: trace) }
                 encoded = message
                 offer = subscriber.mailbox.offer(message, sequence: number, extras: extras)
             }
             receipt.count(offer)
             if case .full = offer { late.append(subscriber) }
         }
-        if !route.isPlain || !late.isEmpty {
+        if !route.isPlain {
             let message: EncodedMessage
-                if let encoded { message = encoded } else { message = try encode(event, to: topic, options: options) }
-            try await finish(publishing: message, number: number, extras: extras, route: route, late: late, receipt: &receipt)
+            if let encoded { message = encoded } else { message = try encode(event, to: topic, options: options, trace: trace) }
+            encoded = message
+            try await finish(publishing: message, number: number, extras: extras, route: route, receipt: &receipt)
+        }
+        for subscriber in late {
+            try await insist(on: subscriber, &receipt) {
+                guard subscriber.valueType != ObjectIdentifier(E.self), let encoded else {
+                    return subscriber.mailbox.offer(
+                        event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
+                }
+                return subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
+            }
         }
         return receipt
     }
@@ -78,6 +107,21 @@ extension MessageBus {
     package func publish(_ message: Message, from leaf: LeafID?) async throws(LLMgineError) -> PublishReceipt {
         try checkRunning()
         let number = sequence.add(1, ordering: .relaxed).newValue
+        guard observability.tracer.isEnabled else { return try await publish(message, number: number, from: leaf) }
+        let (trace, span) = observability.tracer.begin(.publish, message.topic, below: message.trace)
+        var message = message
+        message.trace = trace
+        do throws(LLMgineError) {
+            let receipt = try await publish(message, number: number, from: leaf)
+            span?.end(on: observability.tracer, notes: [.messageID(receipt.id), .bodySize(message.payload.readableBytes)])
+            return receipt
+        } catch {
+            span?.end(on: observability.tracer, error: error)
+            throw error
+        }
+    }
+
+    private func publish(_ message: Message, number: UInt64, from leaf: LeafID?) async throws(LLMgineError) -> PublishReceipt {
         let route = router.route(for: message.topic)
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
         if route.locals.isEmpty, route.groups.isEmpty {
@@ -103,11 +147,14 @@ extension MessageBus {
             receipt.count(offer)
             if case .full = offer { late.append(subscriber) }
         }
-        try await finish(publishing: encoded, number: number, extras: extras, route: route, late: late, receipt: &receipt)
+        try await finish(publishing: encoded, number: number, extras: extras, route: route, receipt: &receipt)
+        for subscriber in late {
+            try await insist(on: subscriber, &receipt) { subscriber.mailbox.offer(encoded, sequence: number, extras: extras) }
+        }
         return receipt
     }
 
-    private func encode<E: Event>(_ event: E, to topic: Topic, options: PublishOptions) throws(LLMgineError) -> EncodedMessage {
+    private func encode<E: Event>(_ event: E, to topic: Topic, options: PublishOptions, trace: TraceContext?) throws(LLMgineError) -> EncodedMessage {
         var payload = ByteBuffer()
         do { try event.encode(into: &payload) } catch {
             throw LLMgineError(.badPayload, "an event of type \(E.eventType) does not encode", cause: error)
@@ -115,13 +162,12 @@ extension MessageBus {
         return EncodedMessage(
             Message(
                 topic: topic, payload: payload, eventType: E.eventType, priority: options.priority, session: options.session, headers: options.headers,
-                trace: options.trace, timeToLive: options.timeToLive))
+                trace: trace, timeToLive: options.timeToLive))
     }
 
-    /// The part of a publish that may wait: groups, links, and the full queues of those who asked for it. Everyone else has been served.
+    /// Links and groups, which may have to be waited for. The subscriptions of this node that have room have been served.
     private func finish(
-        publishing message: EncodedMessage, number: UInt64, extras: MessageExtras?, route: Route, late: [AnySubscriber],
-        receipt: inout PublishReceipt
+        publishing message: EncodedMessage, number: UInt64, extras: MessageExtras?, route: Route, receipt: inout PublishReceipt
     ) async throws(LLMgineError) {
         var fullRemotes: [any RemoteRoute] = []
         for remote in route.remotes {
@@ -135,7 +181,6 @@ extension MessageBus {
             try await insist(on: remote, message.message, number, &receipt)
         }
         for group in route.groups { try await publish(message, number: number, extras: extras, to: group, receipt: &receipt) }
-        for subscriber in late { try await insist(on: subscriber, message, number, extras, &receipt) }
     }
 }
 

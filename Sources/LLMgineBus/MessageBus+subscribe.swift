@@ -13,7 +13,7 @@ extension MessageBus {
         _ filter: TopicFilter, options: SubscriptionOptions = SubscriptionOptions(),
         handler: @escaping @Sendable (E, EventContext) async throws -> Void
     ) async throws(LLMgineError) -> Subscription {
-        try add([filter], options: options, eventType: E.eventType, decode: { try E(decoding: $0.payload) }, handler: handler)
+        try add([filter], options: options, form: .typed, handler: handler)
     }
 
     /// Calls the handler for each event of the type that is published to the type's own topic.
@@ -31,37 +31,56 @@ extension MessageBus {
         _ filters: TopicFilter..., options: SubscriptionOptions = SubscriptionOptions(),
         handler: @escaping @Sendable (Message, EventContext) async throws -> Void
     ) async throws(LLMgineError) -> Subscription {
-        try add(filters, options: options, eventType: nil, decode: { $0 }, handler: handler)
+        try add(filters, options: options, form: .raw, handler: handler)
     }
 
     package func add<Value: Sendable>(
-        _ filters: [TopicFilter], options: SubscriptionOptions, eventType: String?, decode: @escaping @Sendable (Message) throws -> Value,
+        _ filters: [TopicFilter], options: SubscriptionOptions, form: ValueForm<Value>,
         handler: @escaping @Sendable (Value, EventContext) async throws -> Void
     ) throws(LLMgineError) -> Subscription {
+        let subscriber = try makeSubscriber(filters, options: options, form: form, handler: handler)
+        let subscription = Subscription(subscriber: subscriber, bus: self)
+        subscription.run { await subscriber.run() }
+        add(subscription)
+        return subscription
+    }
+
+    func makeSubscriber<Value: Sendable>(
+        _ filters: [TopicFilter], options: SubscriptionOptions, form: ValueForm<Value>,
+        handler: @escaping @Sendable (Value, EventContext) async throws -> Void
+    ) throws(LLMgineError) -> Subscriber<Value> {
         try checkRunning()
         guard (1...16).contains(filters.count) else { throw LLMgineError(.invalidArgument, "a subscription needs 1 to 16 filters") }
         guard options.capacity > 0, options.concurrency > 0 else {
             throw LLMgineError(.invalidArgument, "capacity and concurrency of a subscription must be positive")
         }
-        let subscriber = Subscriber(
-            id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: filters, options: options, eventType: eventType, origin: identity,
-            decode: decode, handler: handler)
-        let subscription = Subscription(subscriber: subscriber, bus: self)
+        return Subscriber(
+            id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: filters, options: options, services: services, form: form, handler: handler)
+    }
+
+    /// Makes a subscription known: events come from now on.
+    func add(_ subscription: Subscription) {
+        let subscriber = subscription.subscriber
         let cluster = registry.withLock { registry in
             registry.subscriptions[subscriber.id] = subscription
+            registry.named[subscription.name, default: []].insert(subscriber.id)
             return registry.cluster
         }
-        subscription.run { [self] in await subscriber.run(on: self) }
-        router.add(.local(subscriber), filters: filters)
-        if options.isRemote { cluster?.subscribed(subscriber) }
-        return subscription
+        observeGauges(of: subscription.name)
+        router.add(.local(subscriber), filters: subscription.filters)
+        if subscriber.options.isRemote { cluster?.subscribed(subscriber) }
     }
 
     func remove(_ subscription: Subscription) {
-        let (known, cluster) = registry.withLock { registry in
-            (registry.subscriptions.removeValue(forKey: subscription.subscriber.id) != nil, registry.cluster)
+        let (known, isLastOfName, cluster) = registry.withLock { registry in
+            let known = registry.subscriptions.removeValue(forKey: subscription.subscriber.id) != nil
+            registry.named[subscription.name]?.remove(subscription.subscriber.id)
+            let isLast = registry.named[subscription.name]?.isEmpty ?? true
+            if isLast { registry.named[subscription.name] = nil }
+            return (known, isLast, registry.cluster)
         }
         guard known else { return }
+        if isLastOfName { forgetGauges(of: subscription.name) }
         router.remove(.local(subscription.subscriber), filters: subscription.filters)
         if subscription.subscriber.options.isRemote { cluster?.unsubscribed(subscription.subscriber) }
     }

@@ -11,18 +11,28 @@ public final class MessageBus: Sendable {
     public let configuration: BusConfiguration
     /// Where spans, metrics and observed events of the bus go.
     public let observability: ObservabilityManager
+    /// The events that handlers could not handle.
+    public let deadLetters: DeadLetters
     let identity: BusIdentity
+    let services: DeliveryServices
     let router = Router()
     package let timers: TimerQueue
     let sequence = Atomic<UInt64>(0)
     let nextSubscription = Atomic<UInt32>(1)
+    let nextCommand = Atomic<UInt64>(0)
+    /// Publishers that wait for room at this moment.
+    let heldBack = Atomic<Int>(0)
     package let desk: RequestDesk
     let registry = Mutex(Registry())
     let lifecycle = Atomic<UInt8>(Lifecycle.running.rawValue)
 
     struct Registry {
         var subscriptions: [UInt32: Subscription] = [:]
-        var commandHandlers: [String: any AnyCommandHandler] = [:]
+        /// Subscriptions may share a name.
+        var named: [String: Set<UInt32>] = [:]
+        var commandHandlers: [String: CommandRegistration] = [:]
+        /// Where other nodes ask for them.
+        var commandResponders: [String: Responder] = [:]
         var cluster: (any ClusterAttachment)?
     }
 
@@ -37,7 +47,12 @@ public final class MessageBus: Sendable {
         self.observability = observability ?? ObservabilityManager()
         self.identity = BusIdentity(node: configuration.name, incarnation: configuration.incarnation)
         timers = TimerQueue()
-        desk = RequestDesk(node: configuration.name, timers: timers)
+        deadLetters = DeadLetters(capacity: configuration.resilience.deadLetterCapacity)
+        services = DeliveryServices(
+            origin: identity, resilience: configuration.resilience, deadLetters: deadLetters, observability: self.observability)
+        desk = RequestDesk(node: configuration.name, timers: timers, tracer: self.observability.tracer)
+        deadLetters.deliver { [weak self] letter in self?.redeliver(letter) ?? false }
+        observeGauges()
     }
 
     /// The name of the node that the bus belongs to.
@@ -47,6 +62,8 @@ public final class MessageBus: Sendable {
     public var subscriptionCount: Int { registry.withLock { $0.subscriptions.count } }
 
     /// Takes no new events, lets the handlers finish what is queued until the deadline, then ends all subscriptions.
+    ///
+    /// What is still queued then goes to the ``deadLetters``, with the error `stopped`.
     /// - Returns: how many events were still queued at the deadline, by subscription name. Empty when everything was handled.
     @discardableResult
     public func stop(deadline: Duration = .seconds(10)) async -> [String: Int] {
@@ -57,18 +74,24 @@ public final class MessageBus: Sendable {
         for subscription in subscriptions { subscription.subscriber.mailbox.close() }
         let end = ContinuousClock.now + deadline
         var left: [String: Int] = [:]
-        for subscription in subscriptions {
-            if await !subscription.drained(until: end) { left[subscription.name] = subscription.subscriber.mailbox.count }
-            await subscription.cancel()
+        for subscription in subscriptions where await !subscription.drained(until: end) {
+            left[subscription.name, default: 0] += subscription.subscriber.mailbox.count
         }
-        for responder in desk.responders {
-            if await !responder.drained(until: end) { left[responder.name, default: 0] += 1 }
-            await responder.cancel()
-        }
+        let responders = desk.responders
+        for responder in responders where await !responder.drained(until: end) { left[responder.name, default: 0] += 1 }
+        // Handlers that are still at it have been cancelled; those that do not listen are left behind, and their queues saved from them.
+        let patience = max(end, .now) + MessageBus.gracePeriod
+        for subscription in subscriptions { await subscription.end(by: patience) }
+        for responder in responders { await responder.cancel(by: patience) }
+        desk.stop()
         lifecycle.store(Lifecycle.stopped.rawValue, ordering: .sequentiallyConsistent)
         timers.stop()
+        deadLetters.finish()
         return left
     }
+
+    /// How long a cancelled handler may take to return at ``stop(deadline:)``.
+    private static let gracePeriod = Duration.milliseconds(500)
 
     func checkRunning() throws(LLMgineError) {
         guard lifecycle.load(ordering: .relaxed) == Lifecycle.running.rawValue else {
@@ -83,10 +106,13 @@ public struct BusConfiguration: Sendable {
     public var name: NodeID
     /// Which life of the node this is. Default: microseconds since 1970.
     public var incarnation: Incarnation
+    /// What is done about handlers that fail. Default: retries, breakers and dead letters are on.
+    public var resilience: BusResilience
 
     /// A configuration with the documented defaults.
-    public init(name: NodeID = "local", incarnation: Incarnation? = nil) {
+    public init(name: NodeID = "local", incarnation: Incarnation? = nil, resilience: BusResilience = BusResilience()) {
         self.name = name
+        self.resilience = resilience
         self.incarnation = incarnation ?? BusConfiguration.incarnationNow()
     }
 

@@ -1,4 +1,5 @@
 import LLMgineCore
+import LLMgineObservability
 import Synchronization
 
 /// The requester's end of one request: replies wait here, at most as many as were granted room.
@@ -8,6 +9,7 @@ final class OutgoingCall: Sendable {
     let options: RequestOptions
     let deadline: ContinuousClock.Instant
     private let desk: RequestDesk
+    private let span: OpenSpan?
     private let state: Mutex<State>
 
     fileprivate struct State {
@@ -24,7 +26,8 @@ final class OutgoingCall: Sendable {
         var received: UInt64 = 0
     }
 
-    init(id: UInt64, message: Message, options: RequestOptions, desk: RequestDesk) {
+    init(id: UInt64, message: Message, options: RequestOptions, span: OpenSpan?, desk: RequestDesk) {
+        self.span = span
         self.id = id
         self.message = message
         self.options = options
@@ -46,27 +49,35 @@ final class OutgoingCall: Sendable {
 
     /// One reply came. - Returns: false if it came without room, which only a broken peer sends.
     func received(_ reply: Message?, isLast: Bool) -> Bool {
-        let (reader, withinRoom) = state.withLock { state -> (CheckedContinuation<Void, Never>?, Bool) in
+        let (reader, withinRoom, isEnd) = state.withLock { state -> (CheckedContinuation<Void, Never>?, Bool, Bool) in
             if let reply {
                 state.received += 1
-                guard state.received <= state.granted else { return (nil, false) }
+                guard state.received <= state.granted else { return (nil, false, false) }
                 state.replies.append(reply)
             }
+            let isEnd = isLast && !state.isComplete && state.failure == nil
             if isLast { state.isComplete = true }
-            return (state.takeReader(), true)
+            return (state.takeReader(), true, isEnd)
         }
+        if isEnd { endSpan(nil) }
         reader?.resume()
         return withinRoom
     }
 
     /// The request is over without (more of) an answer. What came before can still be read.
     func failed(_ error: LLMgineError) {
-        let reader = state.withLock { state -> CheckedContinuation<Void, Never>? in
-            guard !state.isComplete, state.failure == nil else { return nil }
+        let (reader, isEnd) = state.withLock { state -> (CheckedContinuation<Void, Never>?, Bool) in
+            guard !state.isComplete, state.failure == nil else { return (nil, false) }
             state.failure = error
-            return state.takeReader()
+            return (state.takeReader(), true)
         }
+        if isEnd { endSpan(error) }
         reader?.resume()
+    }
+
+    private func endSpan(_ error: LLMgineError?) {
+        guard let span else { return }
+        span.end(on: desk.tracer, error: error, notes: responder.map { [.peer($0)] } ?? [])
     }
 
     func next() async throws(LLMgineError) -> Message? {
@@ -112,6 +123,7 @@ final class OutgoingCall: Sendable {
 
     deinit {
         // Nobody can read the answer any more.
+        failed(LLMgineError(.cancelled, "the answer was not read to its end"))
         desk.abandoned(id)
     }
 }

@@ -1,6 +1,7 @@
 package import LLMgineBroker
 package import LLMgineCore
 package import LLMgineRouting
+import LLMgineObservability
 import struct NIOCore.ByteBuffer
 import Synchronization
 
@@ -19,6 +20,9 @@ package final class RequestDesk: Sendable {
         var local: [UInt64: LocalCall] = [:]
         var granted: [UInt32: UInt64] = [:]
         var nextRequest: UInt64 = 0
+        /// Links whose nodes want no new work: what they offer from now on is not for us either.
+        var draining: Set<LinkID> = []
+        var isStopped = false
         var timer: (due: ContinuousClock.Instant, id: UInt64)?
     }
 
@@ -29,10 +33,12 @@ package final class RequestDesk: Sendable {
     private let state: Mutex<State>
     private let node: NodeID
     private let timers: TimerQueue
+    let tracer: NodeTracer
     private let epoch = ContinuousClock.now
 
-    init(node: NodeID, timers: TimerQueue) {
+    init(node: NodeID, timers: TimerQueue, tracer: NodeTracer) {
         self.node = node
+        self.tracer = tracer
         self.timers = timers
         state = Mutex(State(table: RequestTable(own: node)))
     }
@@ -70,6 +76,7 @@ package final class RequestDesk: Sendable {
             state.links[link] = remote
             let id = ResponderID(link: link, flow: entry.flow)
             state.table.responderAdded(id, node: node, entry: entry)
+            if state.draining.contains(link) { state.table.peerDraining(link, into: &actions) }
             state.table.creditChanged(id, granted: entry.windowMessages, into: &actions)
         }
     }
@@ -83,11 +90,17 @@ package final class RequestDesk: Sendable {
         change { state, actions in state.table.creditChanged(ResponderID(link: link, flow: flow), granted: granted, into: &actions) }
     }
 
-    package func peerDraining(_ link: LinkID) { change { state, actions in state.table.peerDraining(link, into: &actions) } }
+    package func peerDraining(_ link: LinkID) {
+        change { state, actions in
+            state.draining.insert(link)
+            state.table.peerDraining(link, into: &actions)
+        }
+    }
 
     package func peerLost(_ link: LinkID) {
         change { state, actions in
             state.links[link] = nil
+            state.draining.remove(link)
             state.table.peerLost(link, into: &actions)
         }
     }
@@ -95,19 +108,38 @@ package final class RequestDesk: Sendable {
     // MARK: Requests of this node
 
     func start(_ message: Message, options: RequestOptions) -> OutgoingCall {
+        var message = message
+        var span: OpenSpan?
+        if tracer.isEnabled { (message.trace, span) = tracer.begin(.request, message.topic, below: message.trace) }
         let id = state.withLock { state in
             state.nextRequest += 1
             return state.nextRequest
         }
-        let call = OutgoingCall(id: id, message: message, options: options, desk: self)
+        let call = OutgoingCall(id: id, message: message, options: options, span: span, desk: self)
         let random = (UInt64.random(in: 0...UInt64.max), UInt64.random(in: 0...UInt64.max))
         change { state, actions in
+            guard !state.isStopped else {
+                actions.append(.fail(id, LLMgineError(.stopped, "the bus of node \(node) has stopped")))
+                state.calls[id] = WeakCall(call: call)
+                return
+            }
             state.calls[id] = WeakCall(call: call)
             state.table.requestStarted(
                 id, topic: message.topic, priority: message.priority, deadline: elapsed(call.deadline), excluding: options.excluding, random: random,
                 at: elapsed(), into: &actions)
         }
         return call
+    }
+
+    /// Ends every request of this node: nobody will tick the table any more.
+    func stop() {
+        change { state, actions in
+            state.isStopped = true
+            for id in state.calls.keys {
+                _ = state.table.finished(id)
+                actions.append(.fail(id, LLMgineError(.stopped, "the bus of node \(node) has stopped")))
+            }
+        }
     }
 
     func cancel(_ call: OutgoingCall) { change { state, actions in state.table.cancelled(call.id, into: &actions) } }
@@ -205,7 +237,7 @@ package final class RequestDesk: Sendable {
             let incoming = LocalCall(request: id, topic: call.message.topic, flow: responder.flow, window: call.window, desk: self)
             state.withLock { $0.local[id] = incoming }
             call.dispatched(to: node) { incoming.gate.granted($0) }
-            let context = RequestContext(requester: self.node, deadline: call.deadline, trace: call.message.trace)
+            let context = RequestContext(requester: self.node, deadline: call.deadline, session: call.message.session, trace: call.message.trace)
             local.serve(call.message, context, incoming)
             return
         }
@@ -305,7 +337,7 @@ extension MessageBus {
         onFinish: @escaping @Sendable () -> Void
     ) -> IncomingRequest {
         let call = RemoteCall(request: request, topic: message.topic, window: replyWindow, link: link, onFinish: onFinish)
-        responder.serve(message, RequestContext(requester: peer, deadline: .now + deadline, trace: message.trace), call)
+        responder.serve(message, RequestContext(requester: peer, deadline: .now + deadline, session: message.session, trace: message.trace), call)
         return IncomingRequest(call: call)
     }
 }

@@ -45,7 +45,9 @@ public struct RequestContext: Sendable {
     public let requester: NodeID
     /// When the requester stops waiting.
     public let deadline: ContinuousClock.Instant
-    /// The span that made the request, if it is traced.
+    /// The session that the request belongs to.
+    public let session: SessionID
+    /// The span of this answer if it is recorded, else what the request brought along.
     public let trace: TraceContext?
 }
 

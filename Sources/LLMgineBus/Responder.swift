@@ -1,5 +1,6 @@
 public import LLMgineCore
 import struct NIOCore.ByteBuffer
+import LLMgineObservability
 import Synchronization
 
 /// A place that answers requests. It lasts until ``cancel()`` or until the bus stops.
@@ -23,7 +24,10 @@ public final class Responder: Sendable {
 
     private struct Running {
         let call: any IncomingCall
+        let completion = Completion()
         var task: Task<Void, Never>?
+        /// The task's mark, so that a handler that cancels its own responder does not wait for itself.
+        var mark = CurrentTask.none
     }
 
     private struct Arrival {
@@ -44,8 +48,22 @@ public final class Responder: Sendable {
         self.handler = handler
     }
 
-    /// Takes no more requests; those that run are cancelled and answered as `cancelled`.
+    /// Takes no more requests; those that run are cancelled and answered as `cancelled`. Waits for their handlers to return, but for the one
+    /// that calls this.
     public func cancel() async {
+        stopTaking()
+        let own = CurrentTask.mark
+        let others = state.withLock { state in state.running.values.filter { $0.mark != own }.map(\.completion) }
+        for completion in others { await completion.wait() }
+    }
+
+    /// The same, waiting no longer than this.
+    func cancel(by end: ContinuousClock.Instant) async {
+        stopTaking()
+        _ = await drained(until: end)
+    }
+
+    private func stopTaking() {
         bus.desk.remove(self)
         if options.isRemote { bus.cluster?.stoppedResponding(self) }
         let (tasks, waiting) = state.withLock { state in
@@ -56,16 +74,15 @@ public final class Responder: Sendable {
         }
         for arrival in waiting { arrival.call.finish(LLMgineError(.stopped, "the responder \(name) has stopped")) }
         for task in tasks { task.cancel() }
-        for task in tasks { await task.value }
     }
 
-    /// Waits until nothing runs. False at the deadline.
+    /// Waits until nothing runs. False at the deadline, when what runs is cancelled.
     func drained(until end: ContinuousClock.Instant) async -> Bool {
-        while let task = state.withLock({ $0.running.values.compactMap(\.task).first }) {
-            let timer = bus.timers.schedule(at: end) { task.cancel() }
-            await task.value
-            bus.timers.cancel(timer)
-            if ContinuousClock.now >= end { return false }
+        let own = CurrentTask.mark
+        while let completion = state.withLock({ $0.running.values.first { $0.mark != own }?.completion }) {
+            guard await !completion.wait(until: end, on: bus.timers) else { continue }
+            for task in state.withLock({ $0.running.values.compactMap(\.task) }) { task.cancel() }
+            return false
         }
         return true
     }
@@ -91,11 +108,12 @@ public final class Responder: Sendable {
     private func run(_ number: UInt64, _ message: Message, _ context: RequestContext, _ call: any IncomingCall) {
         // Unstructured because a request outlives the frame that brought it; `finished` forgets it, `cancel` ends it.
         let task = Task {
+            state.withLock { $0.running[number]?.mark = CurrentTask.mark }
             if ContinuousClock.now >= context.deadline {
                 call.finish(LLMgineError(.deadlineExceeded, "the deadline passed before the responder had a free slot"))
             } else {
                 do {
-                    try await handler(message, context, ReplyWriter(call: call))
+                    try await answer(message, context, call)
                     call.finish(nil)
                 } catch let error as LLMgineError {
                     call.finish(error)
@@ -107,23 +125,42 @@ public final class Responder: Sendable {
             }
             finished(number)
         }
-        let isOver = state.withLock { state in
-            guard state.running[number] != nil else { return true }
+        let (isOver, isCancelled) = state.withLock { state in
+            guard state.running[number] != nil else { return (true, false) }
             state.running[number]?.task = task
-            return false
+            return (false, state.isCancelled)
         }
+        if isCancelled { task.cancel() }
         if !isOver { call.onCancel { task.cancel() } }
     }
 
+    /// Calls the handler, as a span if the request is traced.
+    private func answer(_ message: Message, _ context: RequestContext, _ call: any IncomingCall) async throws {
+        let tracer = bus.observability.tracer
+        guard let parent = context.trace, parent.isSampled, tracer.isEnabled else { return try await handler(message, context, ReplyWriter(call: call)) }
+        let span = OpenSpan(
+            .respond, message.topic, context: tracer.child(of: parent), parent: parent, parentIsRemote: context.requester != bus.node,
+            start: tracer.clock.now())
+        let traced = RequestContext(requester: context.requester, deadline: context.deadline, session: context.session, trace: span.context)
+        do {
+            try await span.bound { try await handler(message, traced, ReplyWriter(call: call)) }
+            span.end(on: tracer, notes: [.subscription(name), .peer(context.requester)])
+        } catch {
+            span.end(on: tracer, error: error, notes: [.subscription(name), .peer(context.requester)])
+            throw error
+        }
+    }
+
     private func finished(_ number: UInt64) {
-        let next: (UInt64, Arrival)? = state.withLock { state in
-            state.running[number] = nil
-            guard !state.isCancelled, !state.waiting.isEmpty else { return nil }
+        let (completion, next): (Completion?, (UInt64, Arrival)?) = state.withLock { state in
+            let completion = state.running.removeValue(forKey: number)?.completion
+            guard !state.isCancelled, !state.waiting.isEmpty else { return (completion, nil) }
             state.next += 1
             let arrival = state.waiting.removeFirst()
             state.running[state.next] = Running(call: arrival.call, task: nil)
-            return (state.next, arrival)
+            return (completion, (state.next, arrival))
         }
+        completion?.finish()
         if let (number, arrival) = next { run(number, arrival.message, arrival.context, arrival.call) }
     }
 }

@@ -2,35 +2,26 @@ import LLMgineCore
 import Synchronization
 
 extension Subscriber {
-    /// Handles what arrives until the mailbox is closed and empty, or the task is cancelled.
-    func run(on bus: MessageBus) async {
-        let layout = ValueLayout(of: Value.self)
-        var taken: InlineArray<4, TakenLane> = .init(repeating: TakenLane(layout))
+    /// Handles what arrives until the mailbox is closed and empty, or the task is cancelled; then what is left goes to the dead letters.
+    func run() async {
+        consumer.store(CurrentTask.mark, ordering: .relaxed)
+        if options.concurrency > 1 { return await runConcurrently() }
+        var taken = TakenLanes(ValueLayout(of: Value.self))
         var counts = DeliveryCounts()
         while !Task.isCancelled {
-            var urgent = mailbox.mostUrgent ?? 4
-            for lane in 0..<urgent where !taken[lane].isEmpty {
-                urgent = lane
-                break
-            }
-            let lane = urgent
-            guard lane < 4 else {
+            guard let lane = taken.mostUrgent(with: mailbox) else {
                 settle(&counts)
                 guard await mailbox.waitForWork() else { break }
                 continue
             }
-            if taken[lane].isEmpty {
-                taken[lane].lane.reset()
-                mailbox.take(lane: lane, into: &taken[lane].lane)
-                taken[lane].start()
-            }
-            await work(through: &taken[lane], lane: lane, &counts)
+            if taken.lanes[lane].isEmpty { settle(&counts) }
+            taken.refill(lane, from: mailbox)
+            counts.resume()
+            await work(through: &taken.lanes[lane], lane: lane, &counts)
         }
         settle(&counts)
-        for lane in 0..<4 {
-            taken[lane].lane.head = taken[lane].next
-            taken[lane].lane.discard()
-        }
+        if mailbox.isClosed { bury(&taken) }
+        taken.discard()
     }
 
     /// Handles a chunk up to its end, or until something more urgent has come.
@@ -38,62 +29,116 @@ extension Subscriber {
         let priority = Priority(rawValue: UInt8(truncatingIfNeeded: lane)) ?? .normal
         while taken.next < taken.lane.items.count {
             if mailbox.hasMoreUrgent(than: lane) || Task.isCancelled { return }
+            if counts.isOverdue { settle(&counts) }
             let index = taken.next
             taken.next += 1
             switch taken.lane.items[index].body {
             case .value:
                 guard let value = taken.lane.values.take(Value.self, at: index) else { continue }
-                let run = taken.run(at: index, priority: priority, origin: origin)
-                await handle(value, run: run, sequence: taken.lane.items[index].sequence, extras: taken.lane.items[index].extras, missed: taken.takeMissed(), &counts)
+                let envelope = taken.envelope(at: index, priority: priority, origin: services.origin)
+                if envelope.missed > 0 { noteMissed(envelope.missed) }
+                await handle(value, envelope, &counts)
                 mailbox.finish(1)
             case .encoded(let encoded):
-                let run = taken.run(at: index, priority: priority, origin: origin)
-                await handle(encoded.message, run: run, sequence: taken.lane.items[index].sequence, extras: taken.lane.items[index].extras, missed: taken.takeMissed(), &counts)
+                let envelope = taken.envelope(at: index, priority: priority, origin: services.origin, trial: encoded.trial)
+                if envelope.missed > 0 { noteMissed(envelope.missed) }
+                await handle(encoded.message, envelope, &counts)
                 mailbox.finish(1)
             case .chunk(let inbound, let skip):
-                await handle(inbound, from: skip, missed: taken.takeMissed(), &counts)
+                let missed = taken.takeMissed()
+                let reached = await handle(inbound, from: skip, lane: lane, missed: missed, &counts)
+                taken.missed = reached.missed
+                if missed > 0, reached.missed == 0 { noteMissed(missed) }
+                guard reached.next < inbound.chunk.count else { continue }
+                taken.lane.items[index].body = .chunk(inbound, skip: reached.next)
+                taken.next = index
+                return
             case .gap(let count):
                 taken.missed += UInt64(count)
             }
         }
     }
+
+    /// The same with several handlers at once. An event is taken out when a handler is free for it, so what is urgent still comes first.
+    private func runConcurrently() async {
+        let slots = Slots(options.concurrency)
+        var taken = TakenLanes(ValueLayout(of: Value.self))
+        await withDiscardingTaskGroup { group in
+            while !Task.isCancelled {
+                await slots.take()
+                if !Task.isCancelled, let delivery = pull(&taken) {
+                    group.addTask { [self] in
+                        var counts = DeliveryCounts()
+                        counts.resume()
+                        await process(delivery, &counts)
+                        settle(&counts)
+                        slots.give()
+                    }
+                } else {
+                    slots.give()
+                    guard await mailbox.waitForWork() else { break }
+                }
+            }
+        }
+        if mailbox.isClosed { bury(&taken) }
+        taken.discard()
+    }
+
+    func noteMissed(_ count: UInt64) {
+        if count > 0 { statistics.missed.add(count, ordering: .relaxed) }
+    }
 }
 
-/// A chunk that was taken out of the mailbox, and how far it has been worked through.
-struct TakenLane {
-    var lane: Mailbox.Lane
-    var next = 0
-    var missed: UInt64 = 0
-    private var runIndex = 0
-    private var current: DeliveryRun?
-
-    init(_ layout: ValueLayout) { lane = Mailbox.Lane(layout) }
-
-    var isEmpty: Bool { next >= lane.items.count }
-
-    mutating func start() {
-        next = lane.head
-        missed += lane.missed
-        runIndex = 0
-        current = nil
+/// Places for so many at a time. One task takes them, any may give them back.
+private final class Slots: Sendable {
+    private struct State {
+        var free: Int
+        var waiter: CheckedContinuation<Void, Never>?
     }
 
-    mutating func takeMissed() -> UInt64 {
-        defer { missed = 0 }
-        return missed
-    }
+    private let state: Mutex<State>
 
-    /// What the item has in common with its neighbours.
-    mutating func run(at index: Int, priority: Priority, origin: BusIdentity) -> DeliveryRun {
-        let runs = lane.runs
-        while runIndex + 1 < runs.count, runs[runIndex + 1].first <= index {
-            runIndex += 1
-            current = nil
+    init(_ count: Int) { state = Mutex(State(free: count)) }
+
+    func take() async {
+        await withCheckedContinuation { continuation in
+            let isFree = state.withLock { state in
+                if state.free > 0 {
+                    state.free -= 1
+                    return true
+                }
+                state.waiter = continuation
+                return false
+            }
+            if isFree { continuation.resume() }
         }
-        if let current { return current }
-        let run = DeliveryRun(
-            topic: runs[runIndex].topic, session: runs[runIndex].session, priority: priority, node: origin.node, incarnation: origin.incarnation)
-        current = run
-        return run
+    }
+
+    func give() {
+        let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            guard let waiter = state.waiter else {
+                state.free += 1
+                return nil
+            }
+            state.waiter = nil
+            return waiter
+        }
+        waiter?.resume()
+    }
+}
+
+/// Tells tasks apart, so that a handler that would wait for itself can be told from anyone else.
+enum CurrentTask {
+    /// Nobody's.
+    static let none = 0
+
+    /// A number of the running task.
+    static var mark: Int {
+        // The reference does not leave the closure; only its hash does.
+        unsafe withUnsafeCurrentTask { task in
+            guard let task = unsafe task else { return none }
+            let hash = unsafe task.hashValue
+            return hash == none ? 1 : hash
+        }
     }
 }

@@ -1,4 +1,5 @@
 package import LLMgineCore
+import LLMgineObservability
 import Synchronization
 
 /// What the router knows of a subscription on this node, whatever its type.
@@ -15,12 +16,21 @@ package class AnySubscriber: @unchecked Sendable {
     let eventType: String?
     let statistics = SubscriptionStatistics()
     let mailbox: Mailbox
+    let services: DeliveryServices
+    let breaker: HandlerBreaker
+    let meters: HandlerMeters
+    /// The mark of the task that runs the handler.
+    let consumer = Atomic<Int>(CurrentTask.none)
 
-    init(id: UInt32, filters: [TopicFilter], options: SubscriptionOptions, layout: ValueLayout, eventType: String?) {
+    init(id: UInt32, filters: [TopicFilter], options: SubscriptionOptions, layout: ValueLayout, eventType: String?, services: DeliveryServices) {
+        let name = options.name ?? filters.map(\.text).joined(separator: ",")
+        self.services = services
+        self.breaker = options.relaysFor == nil ? services.breaker(for: name) : HandlerBreaker(nil) { _ in }
+        self.meters = HandlerMeters(events: name, in: services.observability.metrics)
         self.id = id
         self.filters = filters
         self.options = options
-        self.name = options.name ?? filters.map(\.text).joined(separator: ",")
+        self.name = name
         self.valueType = layout.type
         self.eventType = eventType
         self.mailbox = Mailbox(capacity: options.capacity, whenFull: options.whenFull, layout: layout)
@@ -31,6 +41,15 @@ package class AnySubscriber: @unchecked Sendable {
         guard let eventType, let other else { return true }
         return eventType == other
     }
+
+    /// Whether failed events are tried again and kept. A relay is not a handler: what a leaf that has gone did not take is of no use to anyone.
+    final var keepsTrying: Bool { options.relaysFor == nil }
+
+    /// Whether the caller is the handler of this subscription, and so the only one who could make room in its queue.
+    final var isCalledByItself: Bool { options.concurrency == 1 && consumer.load(ordering: .relaxed) == CurrentTask.mark }
+
+    /// Puts what is still in the mailbox into the dead letters, when the consumer will never come back for it.
+    func buryQueue() {}
 
     final func sees(_ session: SessionID) -> Bool { options.session == .bus || options.session == session }
 
@@ -53,18 +72,22 @@ final class Subscriber<Value: Sendable>: AnySubscriber, @unchecked Sendable {
     typealias Handler = @Sendable (Value, EventContext) async throws -> Void
 
     let handler: Handler
-    /// Makes the handler's value from a message that is not one yet.
-    let decode: @Sendable (Message) throws -> Value
-    let origin: BusIdentity
+    /// Makes the handler's value from a message that is not one yet, and a message from a value.
+    let form: ValueForm<Value>
 
     init(
-        id: UInt32, filters: [TopicFilter], options: SubscriptionOptions, eventType: String?, origin: BusIdentity,
-        decode: @escaping @Sendable (Message) throws -> Value, handler: @escaping Handler
+        id: UInt32, filters: [TopicFilter], options: SubscriptionOptions, services: DeliveryServices, form: ValueForm<Value>, handler: @escaping Handler
     ) {
         self.handler = handler
-        self.decode = decode
-        self.origin = origin
-        super.init(id: id, filters: filters, options: options, layout: ValueLayout(of: Value.self), eventType: eventType)
+        self.form = form
+        super.init(
+            id: id, filters: filters, options: options, layout: ValueLayout(of: Value.self), eventType: form.eventType, services: services)
+    }
+
+    override func buryQueue() {
+        var taken = TakenLanes(ValueLayout(of: Value.self))
+        bury(&taken)
+        taken.discard()
     }
 }
 
@@ -81,4 +104,5 @@ final class SubscriptionStatistics: Sendable {
     let expired = Atomic<UInt64>(0)
     let missed = Atomic<UInt64>(0)
     let deadLettered = Atomic<UInt64>(0)
+    let stopped = Atomic<UInt64>(0)
 }

@@ -11,15 +11,24 @@ public final class Subscription: Sendable {
     package let subscriber: AnySubscriber
     private let bus: MessageBus
     private let consumer = Mutex<Task<Void, Never>?>(nil)
+    private let completion = Completion()
+    /// Ends a reader that has no task of its own.
+    private let onEnd: (@Sendable () -> Void)?
 
-    init(subscriber: AnySubscriber, bus: MessageBus) {
+    init(subscriber: AnySubscriber, bus: MessageBus, onEnd: (@Sendable () -> Void)? = nil) {
         self.subscriber = subscriber
         self.bus = bus
+        self.onEnd = onEnd
     }
 
     func run(_ operation: @escaping @Sendable () async -> Void) {
         // Unstructured because a subscription outlives the call that made it; `cancel()` and `stop()` end it and wait for it.
-        consumer.withLock { $0 = Task { await operation() } }
+        consumer.withLock { task in
+            task = Task { [completion] in
+                await operation()
+                completion.finish()
+            }
+        }
     }
 
     /// Returns once every node that can be reached knows of the subscription: what they publish from now on arrives here.
@@ -28,13 +37,12 @@ public final class Subscription: Sendable {
         try await bus.cluster?.established(deadline: deadline)
     }
 
-    /// Takes no more events, and waits for the handler that runs to return; what is queued is dropped.
+    /// Takes no more events, cancels the handler that runs and waits for it to return, unless it is called by that handler. What is queued goes
+    /// to the dead letters, with the error `stopped`.
     public func cancel() async {
-        bus.remove(self)
-        subscriber.mailbox.close()
-        let task = consumer.withLock { $0 }
-        task?.cancel()
-        await task?.value
+        stopTaking()
+        giveUp()
+        if !subscriber.isCalledByItself { await completion.wait() }
     }
 
     /// Takes no more events, and lets the handler finish what is queued until the deadline.
@@ -44,13 +52,35 @@ public final class Subscription: Sendable {
         await cancel()
     }
 
-    /// Waits until the queue is empty and the handler has returned. False at the deadline.
+    /// The same without waiting for the handler.
+    func stopTaking() {
+        bus.remove(self)
+        subscriber.mailbox.close()
+    }
+
+    /// Ends the work on the queue.
+    private func giveUp() {
+        consumer.withLock { $0 }?.cancel()
+        onEnd?()
+    }
+
+    /// Nothing will be handled any more.
+    func ended() { completion.finish() }
+
+    /// Waits until the queue of a closed mailbox is empty and the handler has returned. False at the deadline, when the handler is told to stop.
     func drained(until end: ContinuousClock.Instant) async -> Bool {
-        guard let task = consumer.withLock({ $0 }) else { return true }
-        let timer = bus.timers.schedule(at: end) { task.cancel() }
-        await task.value
-        bus.timers.cancel(timer)
-        return subscriber.mailbox.count == 0
+        if subscriber.isCalledByItself { return false }
+        if await completion.wait(until: end, on: bus.timers) { return true }
+        giveUp()
+        return false
+    }
+
+    /// Ends for good, with the handler if it returns in time and without it if not.
+    func end(by end: ContinuousClock.Instant) async {
+        stopTaking()
+        giveUp()
+        if subscriber.isCalledByItself { return }
+        if await !completion.wait(until: end, on: bus.timers) { subscriber.buryQueue() }
     }
 
     /// What the subscription has done so far.
@@ -61,6 +91,7 @@ public final class Subscription: Sendable {
             processed: counters.processed.load(ordering: .relaxed), failed: counters.failed.load(ordering: .relaxed),
             evicted: losses.evicted, rejected: losses.rejected, missed: counters.missed.load(ordering: .relaxed),
             expired: counters.expired.load(ordering: .relaxed), deadLettered: counters.deadLettered.load(ordering: .relaxed),
+            stopped: counters.stopped.load(ordering: .relaxed),
             queued: UInt64(max(0, subscriber.mailbox.count)))
     }
 
@@ -78,8 +109,10 @@ public final class Subscription: Sendable {
         public var missed: UInt64
         /// Events whose time to live ended in the queue.
         public var expired: UInt64
-        /// Events that went to the dead letters.
+        /// Events that went to the dead letters, whether they are still there or not.
         public var deadLettered: UInt64
+        /// Of these, the ones that were queued when the subscription ended.
+        public var stopped: UInt64
         /// Events that wait or are being handled.
         public var queued: UInt64
     }

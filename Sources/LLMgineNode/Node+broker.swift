@@ -64,7 +64,6 @@ extension Node {
         case .sendLeaving(let id): link(id)?.connection.leave(deadline: .seconds(10))
         case .identityTaken(let incarnation):
             logger.critical("another process lives under this node's name and is newer; this one must stop", metadata: ["incarnation": "\(incarnation)"])
-        case .request: break  // requests of this node are the bus's own business
         }
     }
 

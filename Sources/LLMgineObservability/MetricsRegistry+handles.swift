@@ -62,6 +62,14 @@ extension MetricsRegistry {
             record(Double(seconds) + Double(attoseconds) * 1e-18)
         }
 
+        /// Takes in counts by bucket and the sum of their values.
+        func add(_ counts: [UInt64], sum amount: Double) {
+            for (index, count) in counts.enumerated() where count > 0 && index <= bounds.count {
+                buckets[index].wrappingAdd(count, ordering: .relaxed)
+            }
+            sum.add(amount)
+        }
+
         /// The first bucket whose upper bound, which belongs to it, is not below the value.
         private func bucket(of value: Double) -> Int {
             var low = 0

@@ -14,6 +14,8 @@ public struct DeadLetter: Sendable, Identifiable {
     public let subscription: String
     /// Why the last attempt failed.
     public let error: LLMgineError
+    /// Why the event could not be encoded, if it could not: then ``content`` has no payload.
+    public let encodingError: LLMgineError?
     /// How often it was tried.
     public let attempts: Int
     /// When it was first tried, since 1970.
@@ -22,14 +24,15 @@ public struct DeadLetter: Sendable, Identifiable {
     public let lastAttempt: Duration
 
     package init(
-        id: UInt64, message: MessageID, content: Message, subscription: String, error: LLMgineError, attempts: Int, firstAttempt: Duration,
-        lastAttempt: Duration
+        id: UInt64, message: MessageID, content: Message, subscription: String, error: LLMgineError, encodingError: LLMgineError? = nil,
+        attempts: Int, firstAttempt: Duration, lastAttempt: Duration
     ) {
         self.id = id
         self.message = message
         self.content = content
         self.subscription = subscription
         self.error = error
+        self.encodingError = encodingError
         self.attempts = attempts
         self.firstAttempt = firstAttempt
         self.lastAttempt = lastAttempt

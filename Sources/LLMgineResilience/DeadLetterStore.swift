@@ -25,16 +25,16 @@ package struct DeadLetterStore: Sendable {
 
     /// Adds a dead letter. - Returns: the number it got, and the letter that had to go for it.
     @discardableResult package mutating func add(
-        message: MessageID, content: Message, subscription: String, error: LLMgineError, attempts: Int, firstAttempt: Duration,
-        lastAttempt: Duration
+        message: MessageID, content: Message, subscription: String, error: LLMgineError, encodingError: LLMgineError? = nil,
+        attempts: Int, firstAttempt: Duration, lastAttempt: Duration
     ) -> (id: UInt64, evicted: DeadLetter?) {
         let gone = letters.count >= capacity ? removeOldest() : nil
         if gone != nil { evicted += 1 }
         let id = next
         next += 1
         letters[id] = DeadLetter(
-            id: id, message: message, content: content, subscription: subscription, error: error, attempts: attempts,
-            firstAttempt: firstAttempt, lastAttempt: lastAttempt)
+            id: id, message: message, content: content, subscription: subscription, error: error, encodingError: encodingError,
+            attempts: attempts, firstAttempt: firstAttempt, lastAttempt: lastAttempt)
         return (id, gone)
     }
 
@@ -47,6 +47,16 @@ package struct DeadLetterStore: Sendable {
 
     /// Takes a letter out, to be tried again or thrown away. What fails again comes back as a new letter.
     @discardableResult package mutating func take(_ id: UInt64) -> DeadLetter? { letters.removeValue(forKey: id) }
+
+    /// Puts a letter back that was taken out and could not be tried. It keeps its number; if there is no room any more it goes at once.
+    package mutating func restore(_ letter: DeadLetter) {
+        guard letters.count < capacity, letter.id < next else {
+            evicted += 1
+            return
+        }
+        letters[letter.id] = letter
+        oldest = min(oldest, letter.id)
+    }
 
     /// Takes all of them out, oldest first.
     package mutating func takeAll() -> [DeadLetter] {

@@ -114,7 +114,7 @@ struct ClientSpan {
     }
 }
 
-/// The worker's span of one attempt, below the caller's. Tokens are the caller's to report, once.
+/// What the worker does for one attempt, as a span inside the one that the bus records for the request. Tokens are the caller's to report, once.
 struct WorkerSpan {
     /// Events sent so far: the number of the next.
     var sent = 0
@@ -134,8 +134,10 @@ struct WorkerSpan {
         topic = message.topic
         self.node = node
         requester = context.requester
-        parent = context.trace
-        self.context = context.trace.map(observability.tracer.child(of:))
+        // The bus binds its own span around the handler; without tracing there, the caller's is the parent.
+        let parent = ServiceContext.current?.llmgineTrace ?? context.trace
+        self.parent = parent
+        self.context = parent.map(observability.tracer.child(of:))
         start = tracer.clock.now()
     }
 
@@ -148,7 +150,7 @@ struct WorkerSpan {
         notes.append(.peer(requester))
         tracer.record(
             FinishedSpan(
-                .respond, topic.text, context: context, parent: parent.span, parentIsRemote: requester != node, start: start,
+                .custom, "run \(topic.text)", context: context, parent: parent.span, parentIsRemote: false, start: start,
                 end: tracer.clock.now(),
                 status: error.status, notes: notes))
     }

@@ -14,7 +14,7 @@ import Testing
             #expect(declared, "Sources/\(folder) is no target of Package.swift")
         }
         for folder in try tree.folders(in: "Tests") where folder.hasSuffix("Tests") {
-            let declared = ["tests(\"\(folder)\"", "            \"\(folder)\",\n"].contains { manifest.contains($0) }
+            let declared = ["tests(\"\(folder)\"", "            \"\(folder)\",\n", "name: \"\(folder)\""].contains { manifest.contains($0) }
             #expect(declared, "Tests/\(folder) is no target of Package.swift")
         }
     }
@@ -63,7 +63,7 @@ import Testing
 
     @Test(arguments: ["Sources", "Tests", "cluster", "bench"])
     func `keeps every file short enough to be read`(folder: String) throws {
-        for file in try tree.files(in: folder) {
+        for file in try tree.files(in: folder) where !"\(file)".hasSuffix(".pb.swift") {  // generated
             let lines = file.text.split(separator: "\n", omittingEmptySubsequences: false).count
             #expect(lines <= 500, "\(file) has \(lines) lines")
         }

@@ -295,16 +295,6 @@ private func delta(_ from: UInt64, _ to: UInt64, adds: [InterestEntry] = [], rem
         #expect(bench.received(9, snapshot(1, entry(1))) == [])
         #expect(bench.lost(9) == [])
     }
-
-    @Test func `makes responders, whose requests fail with their link`() {
-        var bench = Bench()
-        _ = bench.linked(1, "b")
-        _ = bench.received(1, snapshot(1, entry(4, .responder)))
-        #expect(bench.act { $0.creditChanged(LinkID(1), flow: 4, granted: 1, into: &$1) } == [])
-        let started = bench.act { $0.requestStarted(1, topic: "a.b", deadline: .seconds(5), random: (0, 0), at: .zero, into: &$1) }
-        #expect(started == [.request(.dispatch(1, to: ResponderID(link: LinkID(1), flow: 4), node: "b"))])
-        #expect(bench.lost(1).contains(.request(.fail(1, LLMgineError(.peerLost, "")))))
-    }
 }
 
 @Suite struct `Membership of a node` {

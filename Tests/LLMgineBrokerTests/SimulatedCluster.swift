@@ -282,7 +282,7 @@ struct SimulatedCluster {
             if let left = nodes[index].routes.removeValue(forKey: link), !left.isEmpty {
                 faults.append("n\(index): routes outlived \(link)")
             }
-        case .peerUp, .peerDraining, .request: break
+        case .peerUp, .peerDraining: break
         }
     }
 

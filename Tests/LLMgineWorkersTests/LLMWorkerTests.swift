@@ -295,8 +295,10 @@ private struct RemoteProvider: LLMProvider {
         let asked = request
         _ = try await ServiceContext.withValue(context) { try await LLMClient(bus: near).generate(asked) }
 
-        let client = try #require(spans(of: near).first)
-        #expect(client.kind == .llmChat)
+        let nearSpans = spans(of: near)
+        let client = try #require(nearSpans.first { $0.kind == .llmChat })
+        let sent = try #require(nearSpans.first { $0.kind == .request })
+        #expect(sent.parent == client.context.span)
         #expect(client.subject == "embedded/echo")
         #expect(client.parent == root.span)
         #expect(client.status == .ok)
@@ -305,10 +307,12 @@ private struct RemoteProvider: LLMProvider {
         #expect(client.notes.contains { if case .worker("b") = $0 { true } else { false } })
         #expect(client.notes.contains { if case .timeToFirstChunk = $0 { true } else { false } })
 
-        let worker = try #require(spans(of: far).first)
-        #expect(worker.kind == .respond)
-        #expect(worker.parent == client.context.span)
-        #expect(worker.parentIsRemote)
+        let farSpans = spans(of: far)
+        let served = try #require(farSpans.first { $0.kind == .respond })
+        #expect(served.parent == sent.context.span)
+        #expect(served.parentIsRemote)
+        let worker = try #require(farSpans.first { $0.kind == .custom })
+        #expect(worker.parent == served.context.span)
         #expect(worker.context.traceLow == client.context.traceLow)
         #expect(!worker.notes.contains { if case .inputTokens = $0 { true } else { false } })
         withExtendedLifetime(link) {}

@@ -1,0 +1,145 @@
+import LLMgineCore
+import LLMgineObservability
+import LLMgineResilience
+import struct NIOCore.ByteBuffer
+import Synchronization
+
+/// One execution of a command: attempts until one succeeds, it is hopeless, or the time is over.
+struct CommandRun<C: Command>: Sendable {
+    private let command: C
+    private let id: CommandID
+    private let options: CommandOptions
+    private let bus: MessageBus
+    private let deadline: ContinuousClock.Instant
+    private var tracer: NodeTracer { bus.observability.tracer }
+
+    init(_ command: C, id: CommandID, options: CommandOptions, bus: MessageBus) {
+        self.command = command
+        self.id = id
+        self.options = options
+        self.bus = bus
+        self.deadline = .now + options.deadline
+    }
+
+    func execute() async -> CommandResult {
+        let meters = HandlerMeters(commands: C.commandType, in: bus.observability.metrics)
+        bus.observability.metrics.counter(.commandsSent, labels: [.init("command", C.commandType)]).increment()
+        observe("CommandStarted")
+        let (trace, span) =
+            tracer.isEnabled ? tracer.begin(.custom, "execute \(C.commandType)", topic: C.topic, below: options.trace) : (options.trace, nil)
+        var result: CommandResult
+        if let span {
+            result = await span.bound { await attempts(trace: trace) }
+        } else {
+            result = await attempts(trace: trace)
+        }
+        result.id = id
+        result.session = options.session
+        span?.end(on: tracer, error: result.error, notes: result.attempts > 1 ? [.attempt(result.attempts)] : [])
+        (result.isSuccess ? meters.processed : meters.failed).increment()
+        observe("CommandResult", [.init("success", "\(result.isSuccess)"), .init("error", result.error?.code.rawValue ?? "")])
+        return result
+    }
+
+    private func observe(_ what: String, _ metadata: [ObservedEvent.Entry] = []) {
+        bus.observability.observe(
+            ObservedEvent(
+                eventID: id.text, eventType: what, timestamp: tracer.clock.now(), session: options.session, topic: C.topic,
+                metadata: [.init("command", C.commandType)] + metadata))
+    }
+
+    private func attempts(trace: TraceContext?) async -> CommandResult {
+        let policy = options.retry ?? bus.configuration.resilience.retry ?? .never
+        var attempt = 1
+        while true {
+            let result = await once(attempt: attempt, trace: trace)
+            guard let error = result.error, result.isRetryable, !Task.isCancelled else { return result }
+            let decision = policy.decide(
+                afterAttempt: attempt, error: error, random: Double.random(in: 0..<1), remaining: deadline - .now, isRetryable: { _ in true })
+            guard case .retry(let delay) = decision else { return result }
+            do { try await Task.sleep(for: delay, tolerance: .zero) } catch {
+                return failure(LLMgineError(.cancelled, "the caller gave up between two attempts", cause: result.error), attempt, isRetryable: false)
+            }
+            attempt += 1
+        }
+    }
+
+    private func once(attempt: Int, trace: TraceContext?) async -> CommandResult {
+        do throws(LLMgineError) { try bus.checkRunning() } catch { return failure(error, attempt - 1, isRetryable: false) }
+        if let handler = bus.registry.withLock({ $0.commandHandlers[C.commandType] }), handler.commandID == ObjectIdentifier(C.self) {
+            return await local(handler, attempt: attempt, trace: trace)
+        }
+        return await remote(attempt: attempt, trace: trace)
+    }
+
+    // MARK: Here
+
+    /// Runs the handler in a task of its own, which outlives the wait for it if it does not listen to its cancellation.
+    private func local(_ handler: CommandRegistration, attempt: Int, trace: TraceContext?) async -> CommandResult {
+        let context = CommandContext(
+            id: id, attempt: attempt, deadline: deadline, session: options.session, requester: bus.node, headers: options.headers, trace: trace)
+        let outcome = CommandOutcome()
+        let task = Task { [command, id, session = options.session] in
+            do {
+                let value = try await handler.execute(command, context)
+                outcome.settle(CommandResult(success: id, value: value, attempts: attempt, session: session))
+            } catch {
+                outcome.settle(
+                    CommandResult(
+                        failure: id, LLMgineError(command: error), attempts: attempt, isRetryable: RetryDecision.isRetryable(error), session: session))
+            }
+        }
+        let late = failure(LLMgineError(.deadlineExceeded, "\(C.commandType) did not end within \(options.deadline)"), attempt, isRetryable: false)
+        let timer = bus.timers.schedule(at: deadline) { outcome.settle(late) }
+        let given = failure(LLMgineError(.cancelled, "the caller gave up"), attempt, isRetryable: false)
+        let result = await withTaskCancellationHandler {
+            await outcome.result()
+        } onCancel: {
+            outcome.settle(given)
+        }
+        bus.timers.cancel(timer)
+        task.cancel()  // over, unless its caller waits no longer
+        return result
+    }
+
+    // MARK: On another node
+
+    private func remote(attempt: Int, trace: TraceContext?) async -> CommandResult {
+        do throws(LLMgineError) {
+            let answer = try await bus.request(try message(attempt: attempt, trace: trace), options: RequestOptions(deadline: deadline - .now))
+            let reply = try await answer.first()
+            do {
+                var result = try CommandResult(decoding: reply.payload)
+                result.attempts = attempt
+                return result
+            } catch {
+                throw LLMgineError(.badPayload, "the answer to \(C.commandType) is not a result", cause: error)
+            }
+        } catch {
+            guard error.code == .noResponders else { return failure(error, attempt, isRetryable: RetryDecision.isRetryable(error)) }
+            return failure(LLMgineError(.noHandler, "no node has a handler for \(C.commandType)"), attempt - 1, isRetryable: false)
+        }
+    }
+
+    private func message(attempt: Int, trace: TraceContext?) throws(LLMgineError) -> Message {
+        var payload = ByteBuffer()
+        do { try command.encode(into: &payload) } catch {
+            throw LLMgineError(.badPayload, "a command of type \(C.commandType) does not encode", cause: error)
+        }
+        var headers = options.headers
+        headers[CommandHeaders.id] = id.text
+        headers[CommandHeaders.attempt] = "\(attempt)"
+        return Message(
+            topic: C.topic, payload: payload, eventType: C.commandType, session: options.session, headers: headers, trace: trace)
+    }
+
+    private func failure(_ error: LLMgineError, _ attempts: Int, isRetryable: Bool) -> CommandResult {
+        CommandResult(failure: id, error, attempts: attempts, isRetryable: isRetryable, session: options.session)
+    }
+}
+
+/// The headers of a command on its way to another node.
+enum CommandHeaders {
+    static let id = "llmgine-command"
+    static let attempt = "llmgine-attempt"
+}

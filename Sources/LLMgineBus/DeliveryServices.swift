@@ -1,0 +1,44 @@
+import LLMgineCore
+import LLMgineObservability
+import LLMgineResilience
+
+/// What the subscriptions of one bus share.
+struct DeliveryServices: Sendable {
+    let origin: BusIdentity
+    let resilience: BusResilience
+    let deadLetters: DeadLetters
+    let observability: ObservabilityManager
+
+    var tracer: NodeTracer { observability.tracer }
+
+    /// The breaker of a handler, whose changes observers are told of.
+    func breaker(for handler: String) -> HandlerBreaker {
+        HandlerBreaker(resilience.circuitBreaker) { [observability] change in
+            observability.observe(
+                ObservedEvent(
+                    eventID: "breaker/\(handler)", eventType: "CircuitBreakerChanged", timestamp: observability.tracer.clock.now(),
+                    metadata: [.init("handler", handler), .init("from", change.from.rawValue), .init("to", change.to.rawValue)]))
+        }
+    }
+}
+
+/// The metrics of one handler, looked up once. Subscriptions of one name share them.
+struct HandlerMeters: Sendable {
+    let processed: MetricsRegistry.Counter
+    let failed: MetricsRegistry.Counter
+    let duration: MetricsRegistry.Histogram
+
+    init(events handler: String, in metrics: MetricsRegistry) {
+        let labels = [MetricsRegistry.Label("handler", handler)]
+        processed = metrics.counter(.eventsProcessed, labels: labels)
+        failed = metrics.counter(.eventsFailed, labels: labels)
+        duration = metrics.histogram(.eventProcessingDuration, labels: labels)
+    }
+
+    init(commands type: String, in metrics: MetricsRegistry) {
+        let labels = [MetricsRegistry.Label("command", type)]
+        processed = metrics.counter(.commandsProcessed, labels: labels)
+        failed = metrics.counter(.commandsFailed, labels: labels)
+        duration = metrics.histogram(.commandProcessingDuration, labels: labels)
+    }
+}

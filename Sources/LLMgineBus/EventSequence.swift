@@ -1,0 +1,182 @@
+public import LLMgineCore
+import LLMgineObservability
+import LLMgineResilience
+import Synchronization
+
+/// The events of a subscription as an asynchronous sequence, at the pace of whoever reads.
+///
+/// An event leaves the queue when the next one is asked for, so a slow reader fills the queue, and a full queue does what
+/// ``SubscriptionOptions/whenFull`` says. The subscription begins when the sequence is made and ends with its iterator, with the task that
+/// reads, or with the bus; what is queued then goes to the dead letters. One iterator, used by one task at a time.
+///
+/// ```swift
+/// for await (order, context) in try await bus.events(OrderPlaced.self) { ... }
+/// ```
+public struct EventSequence<Value: Sendable>: AsyncSequence, Sendable {
+    /// One event with what is known of it.
+    public typealias Element = (event: Value, context: EventContext)
+    /// Reading never fails: what cannot be decoded goes to the dead letters.
+    public typealias Failure = Never
+
+    private let reader: EventReader<Value>
+
+    init(_ reader: EventReader<Value>) { self.reader = reader }
+
+    /// The subscription behind the sequence.
+    public var subscription: Subscription { reader.subscription }
+
+    /// Reads the events. The subscription ends when the iterator is let go of.
+    public func makeAsyncIterator() -> Iterator { Iterator(token: Iterator.Token(reader)) }
+
+    /// Reads one event after another.
+    public struct Iterator: AsyncIteratorProtocol {
+        fileprivate let token: Token
+
+        fileprivate final class Token: Sendable {
+            let reader: EventReader<Value>
+            init(_ reader: EventReader<Value>) { self.reader = reader }
+            deinit { reader.end() }
+        }
+
+        /// The next event; nil when the subscription has ended.
+        public mutating func next() async -> Element? { await token.reader.next() }
+        /// The next event; nil when the subscription has ended.
+        public mutating func next(isolation actor: isolated (any Actor)?) async -> Element? { await token.reader.next() }
+    }
+}
+
+/// A consumer without a task of its own: whoever asks for the next event does its work.
+final class EventReader<Value: Sendable>: Sendable {
+    private struct State {
+        var taken: TakenLanes
+        /// What the reader was given last and is still at work on.
+        var current: Delivery<Value>?
+        var isOver = false
+    }
+
+    private let subscriber: Subscriber<Value>
+    let subscription: Subscription
+    private let state: Mutex<State>
+
+    init(_ subscriber: Subscriber<Value>, bus: MessageBus) {
+        self.subscriber = subscriber
+        state = Mutex(State(taken: TakenLanes(ValueLayout(of: Value.self))))
+        let ending = Ending()
+        subscription = Subscription(subscriber: subscriber, bus: bus) { ending.run() }
+        ending.action.withLock { $0 = { [weak self] in self?.end() } }
+    }
+
+    deinit { end() }
+
+    func next() async -> (event: Value, context: EventContext)? {
+        subscriber.consumer.store(CurrentTask.mark, ordering: .relaxed)
+        while true {
+            if Task.isCancelled { end() }
+            switch step() {
+            case .event(let value, let envelope): return (value, EventContext(envelope, attempt: (envelope.trial?.letter.attempts ?? 0) + 1))
+            case .again: continue
+            case .over: return nil
+            case .wait:
+                let hasMore = await withTaskCancellationHandler {
+                    await subscriber.mailbox.waitForWork()
+                } onCancel: {
+                    end()
+                }
+                if !hasMore { end() }
+            }
+        }
+    }
+
+    private enum Step {
+        case event(Value, Envelope)
+        case again, wait, over
+    }
+
+    private func step() -> Step {
+        let (delivery, isOver): (Delivery<Value>?, Bool) = state.withLock { state in
+            if let current = state.current {
+                state.current = nil
+                subscriber.finished(with: current)
+                subscriber.statistics.processed.add(1, ordering: .relaxed)
+                subscriber.meters.processed.increment()
+            }
+            guard !state.isOver else { return (nil, true) }
+            let next = subscriber.pull(&state.taken)
+            state.current = next
+            return (next, false)
+        }
+        guard let delivery else { return isOver ? .over : .wait }
+        if delivery.envelope.isExpired {
+            subscriber.statistics.expired.add(1, ordering: .relaxed)
+            return skipped(delivery)
+        }
+        switch delivery.body {
+        case .value(let value): return .event(value, delivery.envelope)
+        case .message(let message):
+            do { return .event(try subscriber.form.decode(message), delivery.envelope) } catch {
+                let error = LLMgineError(.badPayload, "the payload is not what the reader takes", cause: error)
+                subscriber.bury(message, nil, delivery.envelope, error, attempts: 0)
+                return skipped(delivery)
+            }
+        }
+    }
+
+    /// The event is dealt with without the reader.
+    private func skipped(_ delivery: Delivery<Value>) -> Step {
+        state.withLock { $0.current = nil }
+        subscriber.finished(with: delivery)
+        return .again
+    }
+
+    /// Ends the subscription. The event that the reader is at work on counts as handled.
+    func end() {
+        subscription.stopTaking()
+        let isFirst = state.withLock { state in
+            guard !state.isOver else { return false }
+            state.isOver = true
+            if let current = state.current {
+                state.current = nil
+                subscriber.finished(with: current)
+                subscriber.statistics.processed.add(1, ordering: .relaxed)
+                subscriber.meters.processed.increment()
+            }
+            subscriber.bury(&state.taken)
+            state.taken.discard()
+            return true
+        }
+        if isFirst { subscription.ended() }
+    }
+
+    /// Lets the subscription know of the reader that is made after it.
+    private final class Ending: Sendable {
+        let action = Mutex<@Sendable () -> Void>({})
+        func run() { action.withLock { $0 }() }
+    }
+}
+
+extension MessageBus {
+    /// The events of a type as an asynchronous sequence, from this call on. By default those that are published to the type's own topic.
+    /// - Throws: `stopped`.
+    public func events<E: Event>(
+        _ type: E.Type, on filter: TopicFilter? = nil, options: SubscriptionOptions = SubscriptionOptions()
+    ) async throws(LLMgineError) -> EventSequence<E> {
+        EventSequence(try read([filter ?? TopicFilter(E.topic)], options: options, form: .typed))
+    }
+
+    /// Messages with their bytes as they are, as an asynchronous sequence, from this call on.
+    /// - Throws: `stopped`, `invalidArgument` without a filter.
+    public func messages(
+        on filters: TopicFilter..., options: SubscriptionOptions = SubscriptionOptions()
+    ) async throws(LLMgineError) -> EventSequence<Message> {
+        EventSequence(try read(filters, options: options, form: .raw))
+    }
+
+    private func read<Value: Sendable>(
+        _ filters: [TopicFilter], options: SubscriptionOptions, form: ValueForm<Value>
+    ) throws(LLMgineError) -> EventReader<Value> {
+        let subscriber = try makeSubscriber(filters, options: options, form: form) { _, _ in }
+        let reader = EventReader(subscriber, bus: self)
+        add(reader.subscription)
+        return reader
+    }
+}
