@@ -21,8 +21,9 @@ package final class ChildProcess: Sendable {
 
     /// What errors call it.
     package let name: String
-    private let process: Process
-    private let input: Pipe
+    /// Its number in the system.
+    package let pid: Int32
+    private let input: Mutex<Int32?>
     private let state = Mutex(State())
 
     private struct State {
@@ -47,38 +48,38 @@ package final class ChildProcess: Sendable {
     private static let numbers = Atomic<UInt64>(0)
 
     /// Starts a program.
-    ///
-    /// On the main thread, because a child inherits the signal mask of the thread that starts it, and threads of the pool block SIGTERM.
     /// - Parameters:
     ///   - environment: variables beside those of this process; nil removes one.
     ///   - onLine: hears every line at once, in the order of its channel.
-    /// - Throws: what the system says when the program cannot be started.
-    @MainActor package init(
+    /// - Throws: `invalidArgument` with what the system says when the program cannot be started.
+    package init(
         _ name: String, executable: String, arguments: [String], environment: [String: String?] = [:],
         onLine: (@Sendable (Channel, String) -> Void)? = nil
-    ) throws {
+    ) throws(LLMgineError) {
         self.name = name
-        process = Process()
-        input = Pipe()
-        let output = Pipe()
-        let error = Pipe()
-        process.executableURL = URL(filePath: executable)
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment.compactMapValues { $0 }) { _, new in new }
-            .filter { environment[$0.key] != .some(nil) }
-        process.standardInput = input
-        process.standardOutput = output
-        process.standardError = error
-        process.terminationHandler = { [weak self] process in
-            self?.ended(process.terminationReason == .exit ? .code(process.terminationStatus) : .signal(process.terminationStatus))
+        var variables = ProcessInfo.processInfo.environment
+        for (variable, value) in environment { variables[variable] = value }
+        let spawn = try Spawn(executable: executable, arguments: arguments, environment: variables)
+        pid = spawn.pid
+        input = Mutex(spawn.input)
+        // Threads of their own, because they do nothing but wait in system calls; each ends with what it waits for.
+        for (descriptor, channel) in [(spawn.output, Channel.output), (spawn.error, .error)] {
+            Thread.detachNewThread { [weak self] in ChildProcess.read(descriptor, onLine: { line in
+                onLine?(channel, line)
+                self?.said(line, channel)
+            }, onEnd: { self?.closed(channel) }) }
         }
-        read(output, .output, onLine)
-        read(error, .error, onLine)
-        try process.run()
+        Thread.detachNewThread { [weak self, pid] in
+            let (number, isSignal) = Spawn.wait(for: pid)
+            self?.ended(isSignal ? .signal(number) : .code(number))
+        }
     }
 
-    /// Its number in the system.
-    package var pid: Int32 { process.processIdentifier }
+    /// Nobody is left who could ask it to end.
+    deinit {
+        endInput()
+        if isRunning { kill(pid, SIGKILL) }
+    }
 
     /// Whether it has not ended.
     package var isRunning: Bool { state.withLock { $0.ending == nil } }
@@ -88,14 +89,24 @@ package final class ChildProcess: Sendable {
 
     /// Sends a signal.
     package func signal(_ number: Int32) {
-        if isRunning { kill(process.processIdentifier, number) }
+        if isRunning { kill(pid, number) }
     }
 
     /// Closes its standard input.
-    package func endInput() { try? input.fileHandleForWriting.close() }
+    package func endInput() {
+        input.withLock { descriptor in
+            if let open = descriptor.take() { close(open) }
+        }
+    }
 
-    /// Writes to its standard input.
-    package func write(_ text: String) throws { try input.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
+    /// Writes to its standard input. - Throws: `connectionClosed` if it does not read any more.
+    package func write(_ text: String) throws(LLMgineError) {
+        let result = input.withLock { descriptor -> Result<Void, LLMgineError> in
+            guard let descriptor else { return .failure(LLMgineError(.connectionClosed, "the input of \(name) is closed")) }
+            do throws(LLMgineError) { return .success(try Spawn.write(Array(text.utf8), to: descriptor)) } catch { return .failure(error) }
+        }
+        try result.get()
+    }
 
     /// How it ended, as soon as it has.
     package func exit() async -> Ending {
@@ -167,29 +178,20 @@ package final class ChildProcess: Sendable {
 
     // MARK: What the system reports
 
-    private func read(_ pipe: Pipe, _ channel: Channel, _ onLine: (@Sendable (Channel, String) -> Void)?) {
-        let rest = Mutex(Data())
-        pipe.fileHandleForReading.readabilityHandler = { [weak self] handle in
-            let data = handle.availableData
-            guard !data.isEmpty else {
-                handle.readabilityHandler = nil
-                self?.closed(channel)
-                return
-            }
-            let lines = rest.withLock { rest in
-                rest.append(data)
-                var lines: [String] = []
-                while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-                    lines.append(String(decoding: rest[rest.startIndex..<end], as: UTF8.self))
-                    rest = Data(rest[rest.index(after: end)...])
-                }
-                return lines
-            }
-            for line in lines {
-                onLine?(channel, line)
-                self?.said(line, channel)
+    private static func read(_ descriptor: Int32, onLine: (String) -> Void, onEnd: () -> Void) {
+        var rest: [UInt8] = []
+        while true {
+            let bytes = Spawn.read(descriptor)
+            guard !bytes.isEmpty else { break }
+            rest += bytes
+            while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+                onLine(String(decoding: rest[..<end], as: UTF8.self))
+                rest.removeFirst(end + 1)
             }
         }
+        if !rest.isEmpty { onLine(String(decoding: rest, as: UTF8.self)) }
+        close(descriptor)
+        onEnd()
     }
 
     private func said(_ text: String, _ channel: Channel) {

@@ -11,7 +11,7 @@ import Testing
         let b = try await machine.node("b", "node.seeds=\(a.address)")
         try await b.logged("peer linked", "peer=a")
 
-        let sub = try await machine.start(
+        let sub = try machine.start(
             "sub", "documents.>", "--json", "--count", "2", "--connect", b.address, "--certs", machine.path("cli"))
         try await sub.line(.error, containing: "subscribed to documents.> at b")
         let pub = try await machine.run(
@@ -36,9 +36,9 @@ import Testing
         let a = try await machine.node("a")
         let options = ["--connect", a.address, "--certs", machine.path("cli")]
         let subs = [
-            try await machine.start("sub", "x.>", "--count", "3", options[0], options[1], options[2], options[3]),
-            try await machine.start("sub", "x.>", "--count", "3", options[0], options[1], options[2], options[3]),
-            try await machine.start("sub", "x.>", "--count", "3", "--connect", a.address, "--certs", machine.path("a")),
+            try machine.start("sub", "x.>", "--count", "3", options[0], options[1], options[2], options[3]),
+            try machine.start("sub", "x.>", "--count", "3", options[0], options[1], options[2], options[3]),
+            try machine.start("sub", "x.>", "--count", "3", "--connect", a.address, "--certs", machine.path("a")),
         ]
         for sub in subs { try await sub.line(.error, containing: "subscribed") }
         for number in 1...3 {
@@ -56,7 +56,7 @@ import Testing
         let machine = try await Machine(nodes: "a", "cli")
         let a = try await machine.node("a")
         for signal in [SIGINT, SIGTERM] {
-            let sub = try await machine.start("sub", ">", "--connect", a.address, "--certs", machine.path("cli"))
+            let sub = try machine.start("sub", ">", "--connect", a.address, "--certs", machine.path("cli"))
             try await sub.line(.error, containing: "subscribed")
             sub.signal(signal)
             #expect(await sub.exit() == .code(0))
@@ -159,7 +159,7 @@ import Testing
 
     @Test func `counts telemetry`() async throws {
         let machine = try await Machine(nodes: "a", "b")
-        let sink = try await machine.start("otlp-sink", "--port", "0")
+        let sink = try machine.start("otlp-sink", "--port", "0")
         let address = try #require(try await sink.line(.error, containing: "receiving telemetry").split(separator: " ").last)
         let a = try await machine.node("a", "telemetry.endpoint=\(address)")
         a.child.signal(SIGTERM)
@@ -171,9 +171,9 @@ import Testing
     }
 
     @Test func `shows the README's code at work`() async throws {
-        let quickStart = try await ChildProcess("QuickStart", executable: Machine.program("QuickStart"), arguments: [])
+        let quickStart = try ChildProcess("QuickStart", executable: Machine.program("QuickStart"), arguments: [])
         let finished = await Finished(quickStart)
         #expect(finished.ending == .code(0))
-        #expect(finished.output == ["order 7 on orders.eu.placed from a", "1 subscriber; the pirate says: Arrr, me hearty! ahoy"])
+        #expect(finished.output == ["order 7 on orders.eu.placed from a", "1 subscriber; the pirate says: Arrr, ye scurvy dog! ahoy"])
     }
 }

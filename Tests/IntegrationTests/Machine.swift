@@ -29,8 +29,8 @@ final class Machine: Sendable {
             .map { ($0, nil) })
 
     /// Starts `llmgine` with arguments.
-    func start(_ arguments: String..., input: String? = nil) async throws -> ChildProcess {
-        let child = try await ChildProcess(
+    func start(_ arguments: String..., input: String? = nil) throws -> ChildProcess {
+        let child = try ChildProcess(
             "llmgine \(arguments.prefix(2).joined(separator: " "))", executable: Machine.program("llmgine"), arguments: arguments,
             environment: Machine.environment)
         if let input {
@@ -43,7 +43,7 @@ final class Machine: Sendable {
     /// Starts a node on a free port and waits until it listens.
     func node(_ name: String, certificates: String? = nil, _ settings: String...) async throws -> RunningNode {
         let own = ["certificates.directory=\(certificates ?? path(name))", "node.listen=127.0.0.1:0"]
-        let child = try await ChildProcess(
+        let child = try ChildProcess(
             "node \(name)", executable: Machine.program("llmgine"),
             arguments: ["node", "--until-input-ends"] + (own + settings).flatMap { ["--set", $0] }, environment: Machine.environment)
         let line = try await child.line(.error, containing: "listening")
@@ -55,7 +55,7 @@ final class Machine: Sendable {
 
     /// Runs `llmgine` to its end.
     func run(_ arguments: String..., input: String? = nil) async throws -> Finished {
-        let child = try await ChildProcess(
+        let child = try ChildProcess(
             "llmgine \(arguments.prefix(2).joined(separator: " "))", executable: Machine.program("llmgine"), arguments: arguments,
             environment: Machine.environment)
         if let input { try child.write(input) }
@@ -64,7 +64,7 @@ final class Machine: Sendable {
     }
 
     private func succeed(_ arguments: String...) async throws {
-        let child = try await ChildProcess("llmgine certs", executable: Machine.program("llmgine"), arguments: arguments)
+        let child = try ChildProcess("llmgine certs", executable: Machine.program("llmgine"), arguments: arguments)
         let finished = await Finished(child)
         guard finished.ending == .code(0) else { throw LLMgineError(.invalidArgument, "\(arguments): \(finished.errors)") }
     }

@@ -35,14 +35,14 @@ final class Cast: Sendable {
 
     /// Starts a node that reports when it is ready.
     func startNode(_ name: String, _ stage: Stage, _ program: Program) async throws -> ChildProcess {
-        let node = try await start(name, stage, program)
+        let node = try start(name, stage, program)
         try await node.report(within: Cast.patience) { if case .ready = $0 { () } else { nil } }
         return node
     }
 
     /// Starts node C, which is the standard node, and waits until A and B are linked to it.
     func startWorker(_ stage: Stage) async throws -> ChildProcess {
-        let worker = try await start("c", stage, .llmgine(["node", "--config", stage.settings("c"), "--until-input-ends"]))
+        let worker = try start("c", stage, .llmgine(["node", "--config", stage.settings("c"), "--until-input-ends"]))
         try await patiently(Cast.patience, "c to be linked to a and b") {
             for peer in ["a", "b"] { try await worker.line(.error) { $0.contains("peer linked") && $0.contains("peer=\(peer)") } }
         }
@@ -52,14 +52,14 @@ final class Cast: Sendable {
     /// Starts the receiver of telemetry, unless the environment names another one. - Returns: nil then.
     func startSink(_ stage: Stage) async throws -> ChildProcess? {
         guard let port = stage.sinkPort else { return nil }
-        let sink = try await start("sink", stage, .llmgine(["otlp-sink", "--port", "\(port)", "--until-input-ends"]))
+        let sink = try start("sink", stage, .llmgine(["otlp-sink", "--port", "\(port)", "--until-input-ends"]))
         try await patiently(Cast.patience, "the receiver of telemetry") { _ = try await sink.line(.error, containing: "receiving telemetry") }
         return sink
     }
 
-    private func start(_ name: String, _ stage: Stage, _ program: Program) async throws -> ChildProcess {
+    private func start(_ name: String, _ stage: Stage, _ program: Program) throws -> ChildProcess {
         let log = stage.log(name)
-        let child = try await ChildProcess(
+        let child = try ChildProcess(
             name, executable: program.executable, arguments: program.arguments, environment: stage.environment
         ) { channel, line in if channel == .error { log.write(line) } }
         running.withLock { $0.append(child) }

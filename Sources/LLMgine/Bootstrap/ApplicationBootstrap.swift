@@ -35,8 +35,11 @@ public final class ApplicationBootstrap: Sendable {
     /// What the node offers to the cluster, if it is a worker.
     public let worker: LLMWorker?
     private let exporter: OTLPExporter?
+    private let signals: UnixSignalsSequence
 
     /// Checks the settings, starts the node and returns once it has joined the cluster, or after 2 s without. It dials on in that case.
+    ///
+    /// From here on SIGTERM and SIGINT wait for ``run(_:)``, so that a signal during the start stops the node as cleanly as a later one.
     /// - Parameters:
     ///   - settings: what an operator decided, as ``NodeSettings/load(file:environment:flags:)`` reads it.
     ///   - providers: what a worker offers; nil for what the settings name. Whether the node is a worker is for the settings to say.
@@ -52,6 +55,7 @@ public final class ApplicationBootstrap: Sendable {
         if settings.isWorker { if let providers { offer = providers } else { offer = try settings.providers(environment: environment) } }
         let configuration = settings.nodeConfiguration(verified)
         let logger = logger ?? Logger(label: "llmgine", factory: { NodeLogHandler(label: $0, settings: settings.log) })
+        signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let telemetry = settings.telemetry(environment: environment)
         let observability = ObservabilityManager(tracer: NodeTracer(sampler: telemetry?.sampler ?? .alwaysOff))
         if settings.telemetry.console { observability.registerHandler(ConsoleHandler()) }
@@ -92,8 +96,7 @@ public final class ApplicationBootstrap: Sendable {
                 service: $0, successTerminationBehavior: .gracefullyShutdownGroup, failureTerminationBehavior: .gracefullyShutdownGroup)
         }
         let group = ServiceGroup(configuration: ServiceGroupConfiguration(services: configured, logger: quiet))
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
-        try await withThrowingTaskGroup(of: Void.self) { [logger] tasks in
+        try await withThrowingTaskGroup(of: Void.self) { [logger, signals] tasks in
             tasks.addTask { await ApplicationBootstrap.heed(signals, group, logger) }
             defer { tasks.cancelAll() }
             try await group.run()
