@@ -66,7 +66,9 @@ import Testing
     @Test func `keeps the order of each of two publishers`() async throws {
         let bus = MessageBus(.swift)
         let seen = Journal<Tick>()
-        try await bus.subscribe("t", options: .init(capacity: 16)) { (tick: Tick, _) in seen.add(tick) }
+        try await bus.subscribe("t", options: .init(capacity: 16, whenFull: .block(deadline: .seconds(600)))) { (tick: Tick, _) in
+            seen.add(tick)
+        }
         await withTaskGroup { group in
             for publisher in 1...2 {
                 group.addTask {
