@@ -201,7 +201,7 @@ let package = Package(
         .testTarget(  // generated code does not mark what is unsafe
             name: "LLMgineOTLPTests", dependencies: ["LLMgineOTLP", External.protobuf], exclude: ["otlp.proto"],
             swiftSettings: Array(strict.dropFirst())),
-        tests("LLMgineLinkTests", ["LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineTestKit", External.nioCore]),
+        tests("LLMgineLinkTests", ["LLMgineCore", "LLMgineWire", "LLMgineFlow", "LLMgineLink", "LLMgineTestKit", External.nioCore]),
         tests("LLMgineBrokerTests", ["LLMgineCore", "LLMgineBroker", "LLMgineFlow", "LLMgineRouting", "LLMgineMembership"]),
         tests("LLMgineObservabilityTests", ["LLMgineCore", "LLMgineOTLP", "LLMgineObservability", External.tracing, External.metrics, External.logging]),
         tests(
@@ -209,7 +209,7 @@ let package = Package(
             ["LLMgineCore", "LLMgineBus", "LLMgineFlow", "LLMgineResilience", "LLMgineObservability", "LLMgineTestKit", External.nioCore]),
         tests(
             "LLMgineTransportTests",
-            ["LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineTransport", "LLMgineTestKit", External.nioCore, External.nioPosix, External.nioEmbedded, External.nioSSL, External.x509]),
+            ["LLMgineCore", "LLMgineWire", "LLMgineFlow", "LLMgineLink", "LLMgineTransport", "LLMgineTestKit", External.nioCore, External.nioPosix, External.nioEmbedded, External.nioSSL, External.x509]),
         tests(
             "LLMgineNodeTests",
             ["LLMgineCore", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability", "LLMgineTestKit", External.nioCore, External.nioPosix, External.nioSSL, External.logging]),

@@ -9,7 +9,7 @@ extension MessageBus {
         let metrics = observability.metrics
         metrics.observe(.eventsPublished) { [weak self] in Double(self?.sequence.load(ordering: .relaxed) ?? 0) }
         metrics.observe(.deadLetterQueueSize) { [weak self] in Double(self?.deadLetters.count ?? 0) }
-        metrics.observe(.backpressureActive) { [weak self] in (self?.heldBack.load(ordering: .relaxed) ?? 0) > 0 ? 1 : 0 }
+        metrics.observe(.backpressureActive) { [weak self] in self?.isHoldingPublishersBack ?? false ? 1 : 0 }
         metrics.observe(.registeredHandlers) { [weak self] in
             Double(self?.registry.withLock { $0.subscriptions.count + $0.commandHandlers.count } ?? 0)
         }

@@ -41,6 +41,7 @@ extension MessageBus {
         _ event: E, to topic: Topic = E.topic, options: PublishOptions = PublishOptions()
     ) async throws(LLMgineError) -> PublishReceipt {
         try checkRunning()
+        if let receipt = publishAtOnce(event, to: topic, options: options) { return receipt }
         let number = sequence.add(1, ordering: .relaxed).newValue
         guard observability.tracer.isEnabled else {
             return try await publish(event, to: topic, number: number, options: options, trace: options.trace)
@@ -53,6 +54,40 @@ extension MessageBus {
         } catch {
             span?.end(on: observability.tracer, error: error)
             throw error
+        }
+    }
+
+    /// The usual case, which needs no suspension point and so no frame of its own: no tracing, and one subscription on this node that has room.
+    /// - Returns: nil, with nothing done, in all other cases.
+    private func publishAtOnce<E: Event>(_ event: E, to topic: borrowing Topic, options: borrowing PublishOptions) -> PublishReceipt? {
+        guard !observability.tracer.isEnabled else { return nil }
+        let route = router.route(for: topic)
+        guard route.isPlain, route.locals.count == 1 else { return nil }
+        let subscriber = route.locals[0]
+        guard subscriber.valueType == ObjectIdentifier(E.self), subscriber.sees(options.session) else { return nil }
+        let number = sequence.add(1, ordering: .relaxed).newValue
+        let extras = MessageExtras(headers: options.headers, trace: options.trace, timeToLive: options.timeToLive)
+        let offer = subscriber.mailbox.offer(event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
+        if case .full = offer { return nil }
+        var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
+        receipt.count(offer)
+        return receipt
+    }
+
+    /// The same for bytes that only one link wants.
+    private func publishAtOnce(_ message: borrowing Message) throws(LLMgineError) -> PublishReceipt? {
+        guard !observability.tracer.isEnabled else { return nil }
+        let route = router.route(for: message.topic)
+        guard route.locals.isEmpty, route.groups.isEmpty, route.remotes.count == 1 else { return nil }
+        let number = sequence.add(1, ordering: .relaxed).newValue
+        let offer = route.remotes[0].offer(message, sequence: number)
+        switch offer {
+        case .full: return nil
+        case .failed(let error): throw error
+        case .accepted, .closed:
+            var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number), matched: 1)
+            receipt.count(offer)
+            return receipt
         }
     }
 
@@ -100,7 +135,11 @@ extension MessageBus {
 
     /// Publishes bytes as they are. - Throws: as for events.
     @discardableResult
-    public func publish(_ message: Message) async throws(LLMgineError) -> PublishReceipt { try await publish(message, from: nil) }
+    public func publish(_ message: Message) async throws(LLMgineError) -> PublishReceipt {
+        try checkRunning()
+        if let receipt = try publishAtOnce(message) { return receipt }
+        return try await publish(message, from: nil)
+    }
 
     /// The same for a message that a leaf published: its own subscriptions do not get it back.
     @discardableResult

@@ -61,6 +61,9 @@ public final class MessageBus: Sendable {
     /// How many subscriptions there are.
     public var subscriptionCount: Int { registry.withLock { $0.subscriptions.count } }
 
+    /// Whether publishers wait for a full subscription at this moment, here or on another node.
+    public var isHoldingPublishersBack: Bool { heldBack.load(ordering: .relaxed) > 0 }
+
     /// Takes no new events, lets the handlers finish what is queued until the deadline, then ends all subscriptions.
     ///
     /// What is still queued then goes to the ``deadLetters``, with the error `stopped`.

@@ -1,4 +1,5 @@
 public import LLMgineCore
+public import LLMgineResilience
 import Synchronization
 
 /// A handler's place on the bus. It lasts until ``cancel()``, or until the bus stops; letting go of the object does not end it.
@@ -82,6 +83,9 @@ public final class Subscription: Sendable {
         if subscriber.isCalledByItself { return }
         if await !completion.wait(until: end, on: bus.timers) { subscriber.buryQueue() }
     }
+
+    /// Whether the circuit breaker lets events through to the handler.
+    public var breakerState: BreakerState { subscriber.breaker.state }
 
     /// What the subscription has done so far.
     public var statistics: Statistics {

@@ -29,8 +29,9 @@ package final class TimerQueue: Sendable {
     package func schedule(at due: ContinuousClock.Instant, _ action: @escaping @Sendable () -> Void) -> UInt64 {
         let (id, sleeps) = state.withLock { state in
             state.nextID += 1
+            guard !state.isStopped else { return (state.nextID, false) }
             state.push(Entry(due: due, id: state.nextID, action: action))
-            let sleeps = !state.isStopped && (state.wakes.map { due < $0 } ?? true)
+            let sleeps = state.wakes.map { due < $0 } ?? true
             if sleeps { state.wakes = due }
             return (state.nextID, sleeps)
         }
@@ -47,7 +48,7 @@ package final class TimerQueue: Sendable {
         }
     }
 
-    /// Drops every entry. Actions that have not run will not.
+    /// Drops every entry. Actions that have not run will not, and neither will those that are set from now on.
     package func stop() {
         state.withLock { state in
             state.isStopped = true

@@ -5,20 +5,20 @@
 /// itself is generic.
 ///
 /// Slots are initialised and emptied one by one; the owner knows which are which, and empties or destroys all before it lets go.
-@safe struct ValueStore: @unchecked Sendable {
+@safe package struct ValueStore: @unchecked Sendable {
     // Unchecked because of the pointer: a store has one owner at a time, the publishers under the mailbox's lock or the consumer, and the
     // values in it are Sendable.
     private var base: UnsafeMutableRawPointer?
-    private(set) var capacity = 0
+    package private(set) var capacity = 0
     private let layout: ValueLayout
 
-    init(_ layout: ValueLayout) {
+    package init(_ layout: ValueLayout) {
         unsafe base = nil
         self.layout = layout
     }
 
     /// Puts a value into an empty slot below `count` of all slots ever used since the last `reset`; grows as needed.
-    mutating func put<Value: Sendable>(_ value: Value, at slot: Int, keeping used: Range<Int>, where isFull: (Int) -> Bool) {
+    package mutating func put<Value: Sendable>(_ value: Value, at slot: Int, keeping used: Range<Int>, where isFull: (Int) -> Bool) {
         assert(layout.type == ObjectIdentifier(Value.self))
         if slot >= capacity { grow(beyond: slot, keeping: used, where: isFull) }
         guard let base = unsafe base else { return }
@@ -27,20 +27,20 @@
     }
 
     /// Takes the value out of a full slot, which is empty afterwards.
-    mutating func take<Value: Sendable>(_ type: Value.Type, at slot: Int) -> Value? {
+    package mutating func take<Value: Sendable>(_ type: Value.Type, at slot: Int) -> Value? {
         guard slot < capacity, let base = unsafe base, layout.type == ObjectIdentifier(type) else { return nil }
         // The owner says that the slot is full, and `put` filled it with a value of this type.
         return unsafe (base + slot * layout.stride).assumingMemoryBound(to: Value.self).move()
     }
 
     /// Destroys the value in a full slot.
-    mutating func destroy(at slot: Int) {
+    package mutating func destroy(at slot: Int) {
         guard slot < capacity, let base = unsafe base else { return }
         unsafe layout.destroy(base + slot * layout.stride)
     }
 
     /// Moves full slots down by `count`.
-    mutating func shift(down count: Int, used: Range<Int>, where isFull: (Int) -> Bool) {
+    package mutating func shift(down count: Int, used: Range<Int>, where isFull: (Int) -> Bool) {
         guard let base = unsafe base else { return }
         for slot in used where isFull(slot) {
             // The target slot is empty: slots below the range are, and the ones in it were moved before.
@@ -49,7 +49,7 @@
     }
 
     /// Gives the memory back. All slots must be empty.
-    mutating func deallocate() {
+    package mutating func deallocate() {
         unsafe base?.deallocate()
         unsafe base = nil
         capacity = 0
@@ -70,14 +70,14 @@
 }
 
 /// What has to be known of a type to keep its values in raw memory.
-@safe struct ValueLayout: Sendable {
+@safe package struct ValueLayout: Sendable {
     let type: ObjectIdentifier
     let stride: Int
     let alignment: Int
     let destroy: @Sendable (UnsafeMutableRawPointer) -> Void
     let move: @Sendable (_ from: UnsafeMutableRawPointer, _ to: UnsafeMutableRawPointer) -> Void
 
-    init<Value: Sendable>(of _: Value.Type) {
+    package init<Value: Sendable>(of _: Value.Type) {
         type = ObjectIdentifier(Value.self)
         stride = MemoryLayout<Value>.stride
         alignment = MemoryLayout<Value>.alignment

@@ -56,16 +56,28 @@ package final class LinkConnection: Sendable {
     private let isFlushScheduled = Atomic<Bool>(false)
     private let handler: NIOLoopBoundBox<LinkHandler?>
 
-    private struct State {
+    private struct State: ~Copyable {
         var outbox: Outbox
         var isClosed = false
         var waiters: [Waiter] = []
         var nextWaiter: UInt64 = 0
         var roundTrip: Duration?
+
+        /// Those who may try again.
+        mutating func takeRoomyWaiters() -> [Waiter] {
+            var roomy: [Waiter] = []
+            var others: [Waiter] = []
+            for waiter in waiters {
+                if outbox.isTurningAway(flows: waiter.flows) { others.append(waiter) } else { roomy.append(waiter) }
+            }
+            waiters = others
+            return roomy
+        }
     }
 
     private struct Waiter {
         let id: UInt64
+        let flows: [UInt32]
         let continuation: CheckedContinuation<Bool, Never>
     }
 
@@ -121,15 +133,19 @@ package final class LinkConnection: Sendable {
         scheduleFlush()
     }
 
-    /// Changes the outbox under its lock, then flushes.
-    package func update<Result: Sendable>(_ change: @Sendable (inout Outbox) -> Result) -> Result {
-        let result = state.withLock { change(&$0.outbox) }
+    /// Changes the outbox under its lock, then flushes. Publishers that need wait no longer are woken, also while the socket is full.
+    package func update<Result: Sendable>(_ change: (inout Outbox) -> Result) -> Result {
+        let (result, roomy) = state.withLock { state -> (Result, [Waiter]) in
+            let result = change(&state.outbox)
+            return (result, state.outbox.noteRoom() ? state.takeRoomyWaiters() : [])
+        }
+        for waiter in roomy { waiter.continuation.resume(returning: true) }
         scheduleFlush()
         return result
     }
 
     /// Looks at the outbox under its lock.
-    package func read<Result: Sendable>(_ look: @Sendable (borrowing Outbox) -> Result) -> Result {
+    package func read<Result: Sendable>(_ look: (borrowing Outbox) -> Result) -> Result {
         state.withLock { look($0.outbox) }
     }
 
@@ -139,19 +155,28 @@ package final class LinkConnection: Sendable {
 
     // MARK: Waiting for room
 
-    /// Waits until queues have drained. False when woken for another reason, or when the link is closed.
-    package func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool {
+    /// Waits until the flows that turned the caller away are down to half of their room, or no longer hold publishers. It may then be
+    /// turned away again, by others that came first. False when woken by ``giveUp(_:)``, or when the link is closed.
+    /// - Parameter flows: to whom it wants to send; all flows of the link if empty.
+    package func waitForRoom(for flows: [UInt32] = [], _ onRegistered: (UInt64) -> Void) async -> Bool {
         await withCheckedContinuation { continuation in
-            let id: UInt64? = state.withLock { state in
-                guard !state.isClosed else { return nil }
+            let registered = state.withLock { state -> Result<UInt64, Woken> in
+                guard !state.isClosed else { return .failure(Woken(hasRoom: false)) }
+                // Between the refusal and now, room may have been made: nobody would wake us for it again.
+                guard state.outbox.isTurningAway(flows: flows) else { return .failure(Woken(hasRoom: true)) }
                 state.nextWaiter += 1
-                state.waiters.append(Waiter(id: state.nextWaiter, continuation: continuation))
-                return state.nextWaiter
+                state.waiters.append(Waiter(id: state.nextWaiter, flows: flows, continuation: continuation))
+                return .success(state.nextWaiter)
             }
-            guard let id else { return continuation.resume(returning: false) }
-            onRegistered(id)
-            scheduleFlush()  // room may have been made between the refusal and the registration
+            switch registered {
+            case .success(let id): onRegistered(id)
+            case .failure(let woken): continuation.resume(returning: woken.hasRoom)
+            }
         }
+    }
+
+    private struct Woken: Error {
+        let hasRoom: Bool
     }
 
     /// Ends one wait early.
@@ -176,14 +201,11 @@ package final class LinkConnection: Sendable {
 
     /// Takes out what may be written now; wakes publishers that wait if there is room again.
     func drain(maximum: Int) -> Outbox.Drained {
-        let (drained, waiters) = state.withLock { state -> (Outbox.Drained, [Waiter]) in
+        let (drained, roomy) = state.withLock { state -> (Outbox.Drained, [Waiter]) in
             let drained = state.outbox.drain(maximum: maximum)
-            guard drained.madeRoom, !state.waiters.isEmpty else { return (drained, []) }
-            let waiters = state.waiters
-            state.waiters = []
-            return (drained, waiters)
+            return (drained, drained.madeRoom ? state.takeRoomyWaiters() : [])
         }
-        for waiter in waiters { waiter.continuation.resume(returning: true) }
+        for waiter in roomy { waiter.continuation.resume(returning: true) }
         return drained
     }
 
@@ -201,6 +223,7 @@ package final class LinkConnection: Sendable {
     func attach(_ handler: LinkHandler?) { self.handler.value = handler }
 
     /// No more is taken in; who waits is woken. - Returns: what was lost with the link, by flow.
+    @discardableResult
     package func ended() -> [(flow: UInt32, messages: Int)] {
         let (lost, waiters) = state.withLock { state in
             state.isClosed = true

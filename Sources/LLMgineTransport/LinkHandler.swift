@@ -28,6 +28,7 @@ final class LinkHandler: ChannelInboundHandler {
     private var tick: RepeatedTask?
     private var maximumPayload = WireLimits.defaultPayload
     private var isEstablished = false
+    private var isPerforming = false
     private var isOver = false
     private var failure: (any Error)?
 
@@ -48,7 +49,7 @@ final class LinkHandler: ChannelInboundHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard let admitted = event as? PeerAdmitted, machine == nil else { return context.fireUserInboundEventTriggered(event) }
+        guard let admitted = event as? PeerAdmitted, machine == nil, !isOver else { return context.fireUserInboundEventTriggered(event) }
         let certified = PeerIdentity(cluster: admitted.identity.cluster, node: admitted.identity.node)
         machine = LinkMachine(role: connection.role, ours: hello, certified: certified, settings: settings)
         machine?.opened(at: LinkHandler.now, into: &actions)
@@ -87,9 +88,8 @@ final class LinkHandler: ChannelInboundHandler {
         let reason = (failure as? LLMgineError).map(CloseReason.init) ?? .connectionLost
         machine?.closed(reason, detail: failure.map(LinkHandler.describe) ?? "", into: &actions)
         perform(context)
-        if !isOver {  // the machine never started: TLS or the gate refused the peer
-            over(LinkClosure(reason, by: .transport, detail: failure.map(LinkHandler.describe) ?? "closed during the TLS handshake"))
-        }
+        // If it is not over yet, the machine never started: TLS or the gate refused the peer.
+        over(LinkClosure(reason, by: .transport, detail: failure.map(LinkHandler.describe) ?? "closed during the TLS handshake"))
         context.fireChannelInactive()
     }
 
@@ -105,15 +105,22 @@ final class LinkHandler: ChannelInboundHandler {
 
     func requestClose(_ reason: CloseReason, detail: String) {
         guard let context, !isOver else { return }
-        guard machine != nil else { return context.close(promise: nil) }
+        guard machine != nil else { return closeUnopened(reason, detail: detail, context) }
         machine?.closeRequested(reason, detail: detail, into: &actions)
         perform(context)
     }
 
     func requestLeave(deadline: Duration) {
         guard let context, !isOver else { return }
+        guard machine != nil else { return closeUnopened(.shuttingDown, detail: "", context) }
         machine?.leaveRequested(at: LinkHandler.now, deadline: deadline, into: &actions)
         perform(context)
+    }
+
+    /// Nobody knows yet who the peer is, so there is nobody to say goodbye to.
+    private func closeUnopened(_ reason: CloseReason, detail: String, _ context: ChannelHandlerContext) {
+        over(LinkClosure(reason, by: .us, detail: detail))
+        context.close(promise: nil)
     }
 
     private func ticked() {
@@ -140,17 +147,23 @@ final class LinkHandler: ChannelInboundHandler {
 
     // MARK: What the machine decides
 
+    /// Does what the machine has decided, and what it decides on the way.
     private func perform(_ context: ChannelHandlerContext) {
-        while !actions.isEmpty {
-            let batch = actions
-            actions.removeAll(keepingCapacity: true)
-            for action in batch where !isOver { perform(action, context) }
+        guard !isPerforming else { return }
+        isPerforming = true
+        var next = 0
+        while next < actions.count, !isOver {
+            perform(actions[next], context)
+            next += 1
         }
+        actions.removeAll(keepingCapacity: true)
+        isPerforming = false
     }
 
     private func perform(_ action: LinkAction, _ context: ChannelHandlerContext) {
         switch action {
         case .send(let frame):
+            if case .goodbye = frame { flush() }  // what was queued before it goes before it
             var buffer = context.channel.allocator.buffer(capacity: 64)
             frame.write(into: &buffer)
             context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: nil)
@@ -158,6 +171,7 @@ final class LinkHandler: ChannelInboundHandler {
             isEstablished = true
             maximumPayload = session.limits.maximumPayload
             decoder.maximumFrame = session.limits.maximumFrame
+            connection.update { $0.agreed(session.limits) }
             delegate.linkEstablished(connection, session: session)
             flush()
         case .deliver(let frame):
@@ -165,7 +179,6 @@ final class LinkHandler: ChannelInboundHandler {
         case .peerInterest(let version, let hash): delegate.linkPeerInterest(connection, version: version, hash: hash)
         case .peerLeaving(let deadline): delegate.linkPeerLeaving(connection, deadline: deadline)
         case .close(let closure):
-            flush()
             over(closure)
             context.close(promise: nil)
         }
@@ -180,6 +193,7 @@ final class LinkHandler: ChannelInboundHandler {
         guard !isOver else { return }
         isOver = true
         tick?.cancel()
+        connection.ended()
         delegate.linkClosed(connection, closure, wasEstablished: isEstablished)
     }
 
@@ -206,7 +220,9 @@ final class LinkHandler: ChannelInboundHandler {
         guard let first = index.entries.first else { throw LLMgineError(.malformedFrame, "DATA without a message") }
         let topic = try texts.topic(first.topicRef)
         let type = try texts.eventType(first.typeRef)
-        if index.entries.allSatisfy({ $0.topicRef == first.topicRef && $0.typeRef == first.typeRef }) { return .same(topic, eventType: type) }
+        if index.entries.allSatisfy({ $0.topicRef == first.topicRef && $0.typeRef == first.typeRef }) {
+            return .same(topic, eventType: type)
+        }
         var names: [(topic: Topic, eventType: String?)] = []
         names.reserveCapacity(index.count)
         for entry in index.entries { names.append((try texts.topic(entry.topicRef), try texts.eventType(entry.typeRef))) }

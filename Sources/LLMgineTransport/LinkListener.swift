@@ -32,7 +32,8 @@ package struct LinkEndpoint: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try self.material.secureServer(channel)
-                    try self.addLink(to: channel, role: .acceptor, address: channel.remoteAddress.map(HostPort.describe) ?? "?", delegate: delegate)
+                    try self.addLink(
+                        to: channel, role: .acceptor, address: channel.remoteAddress.map(HostPort.describe) ?? "?", delegate: delegate)
                 }
             }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -46,7 +47,7 @@ package struct LinkEndpoint: Sendable {
     }
 
     /// Dials a peer. What comes of it is told to the delegate.
-    /// - Throws: `connectionClosed` when there is no connection at all; a refusal after that comes as `linkClosed`.
+    /// - Returns: when there is a connection. It fails with `connectionClosed` if there is none; a refusal after that comes as `linkClosed`.
     package func dial(_ address: HostPort, delegate: any LinkDelegate) -> EventLoopFuture<Void> {
         ClientBootstrap(group: group)
             .connectTimeout(.seconds(3))
@@ -66,7 +67,8 @@ package struct LinkEndpoint: Sendable {
 
     private func addLink(to channel: any Channel, role: LinkRole, address: String, delegate: any LinkDelegate) throws {
         let connection = LinkConnection(role: role, address: address, eventLoop: channel.eventLoop, limits: limits)
-        try channel.pipeline.syncOperations.addHandler(LinkHandler(connection: connection, delegate: delegate, hello: hello(), settings: settings))
+        try channel.pipeline.syncOperations.addHandler(
+            LinkHandler(connection: connection, delegate: delegate, hello: hello(), settings: settings))
     }
 
     private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: 64 << 10)

@@ -27,14 +27,24 @@ package struct InternTable: Sendable {
     private let capacity: UInt32
     private var topics: [Topic: UInt32] = [:]
     private var names: [String: UInt32] = [:]
-    private var last: (topic: Topic, id: UInt32)?
+    private var lastTopic = Last()
+    private var lastName = Last()
+
+    /// The text that was asked for last: most are asked for again.
+    private struct Last {
+        var text = ""
+        var fingerprint: UInt64 = 0
+        var id: UInt32 = 0  // 0: none yet
+    }
 
     /// An empty table. - Parameter capacity: how many texts fit; fewer than the protocol's limit only in tests.
     package init(capacity: UInt32 = WireLimits.internedTexts) { self.capacity = min(capacity, WireLimits.internedTexts) }
 
     /// The number of a topic, nil when the table is full. The same topic twice in a row is found without hashing.
     package mutating func reference(_ topic: Topic) -> Reference? {
-        if let last, last.topic == topic { return Reference(id: last.id, isNew: false) }
+        if lastTopic.id != 0, lastTopic.fingerprint == topic.fingerprint, lastTopic.text == topic.text {
+            return Reference(id: lastTopic.id, isNew: false)
+        }
         let isNew: Bool
         let id: UInt32
         if let known = topics[topic] {
@@ -44,20 +54,25 @@ package struct InternTable: Sendable {
             topics[topic] = next
             (id, isNew) = (next, true)
         }
-        last = (topic, id)
+        lastTopic = Last(text: topic.text, fingerprint: topic.fingerprint, id: id)
         return Reference(id: id, isNew: isNew)
     }
 
     /// The number of an event type's name, nil when the table is full.
     /// - Throws: `limitExceeded` for a name of more than 256 bytes, `invalidArgument` for an empty one.
     package mutating func reference(eventType name: String) throws(LLMgineError) -> Reference? {
-        if let known = names[name] { return Reference(id: known, isNew: false) }
+        if lastName.id != 0, lastName.text == name { return Reference(id: lastName.id, isNew: false) }
+        if let known = names[name] {
+            lastName = Last(text: name, id: known)
+            return Reference(id: known, isNew: false)
+        }
         guard !name.isEmpty else { throw LLMgineError(.invalidArgument, "an event type without a name") }
         guard name.utf8.count <= WireLimits.textBytes else {
             throw LLMgineError(.limitExceeded, "an event type's name of more than \(WireLimits.textBytes) bytes")
         }
         guard let next = takeNext() else { return nil }
         names[name] = next
+        lastName = Last(text: name, id: next)
         return Reference(id: next, isNew: true)
     }
 
@@ -68,7 +83,25 @@ package struct InternTable: Sendable {
         count = 0
         topics.removeAll()
         names.removeAll()
-        last = nil
+        lastTopic = Last()
+        lastName = Last()
+    }
+
+    /// Starts over but for the numbers that are still used: they are given out again from 1 on, in the order that they had, so that none
+    /// grows. The receiver has to be told all of them anew before what uses them.
+    /// - Returns: the texts of 1, 2 and so on, and the number that each had before.
+    package mutating func startOver(keeping used: Set<UInt32>) -> [(before: UInt32, text: String)] {
+        let keptTopics = topics.filter { used.contains($0.value) }
+        let keptNames = names.filter { used.contains($0.value) }
+        startOver()
+        let kept = (keptTopics.map { (before: $1, text: $0.text) } + keptNames.map { (before: $1, text: $0) }).sorted {
+            $0.before < $1.before
+        }
+        var renewed: [UInt32: UInt32] = [:]
+        for text in kept { renewed[text.before] = takeNext() }
+        topics = keptTopics.compactMapValues { renewed[$0] }
+        names = keptNames.compactMapValues { renewed[$0] }
+        return kept
     }
 
     private mutating func takeNext() -> UInt32? {

@@ -25,6 +25,21 @@ import Testing
         #expect(table.reference("b") == InternTable.Reference(id: 1, isNew: true))
     }
 
+    @Test func `keeps what is still used when it starts over, in the order that it had`() throws {
+        var table = InternTable(capacity: 4)
+        for topic in ["a", "b"] as [Topic] { _ = table.reference(topic) }
+        _ = try table.reference(eventType: "T")
+        _ = table.reference("c")
+        let kept = table.startOver(keeping: [4, 3])
+        #expect(kept.map(\.before) == [3, 4])
+        #expect(kept.map(\.text) == ["T", "c"])
+        #expect(table.reference("c") == InternTable.Reference(id: 2, isNew: false))
+        #expect(try table.reference(eventType: "T") == InternTable.Reference(id: 1, isNew: false))
+        #expect(table.reference("a") == InternTable.Reference(id: 3, isNew: true))
+        #expect(table.startOver(keeping: []).isEmpty)
+        #expect(table.reference("a") == InternTable.Reference(id: 1, isNew: true))
+    }
+
     @Test func `refuses names that the receiver would refuse`() {
         var table = InternTable()
         #expect(throws: LLMgineError(.invalidArgument, "")) { try table.reference(eventType: "") }

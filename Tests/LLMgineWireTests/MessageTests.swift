@@ -34,6 +34,32 @@ import Testing
         #expect(read == Array(try index(run, count: 3)))
     }
 
+    @Test(arguments: 0..<32 as Range<UInt8>, [0, 1, 127, 128, 20_000])
+    func `is the same from a message as from its fields, and no longer than measured`(flags: UInt8, length: Int) throws {
+        let flags = MessageFlags(rawValue: flags)
+        let full = Golden.full.0
+        var message = Message(topic: "t", payload: ByteBuffer(repeating: 7, count: length))
+        if flags.contains(.trace) { message.trace = full.trace }
+        if flags.contains(.headers) { message.headers = full.headers }
+        if flags.contains(.timeToLive) { message.timeToLive = full.timeToLive }
+        if flags.contains(.session) { message.session = full.session }
+        let measure = try MessageWriter.Measure(message, limits: WireLimits())
+        for number in [1, 200, 65_536] as [UInt32] {
+            let type = flags.contains(.type) ? number : 0
+            let fields = MessageFields(
+                topicRef: number, typeRef: type, sequenceDelta: .max, trace: message.trace, headers: message.headers,
+                timeToLive: message.timeToLive, session: message.session)
+            var run = ByteBuffer()
+            MessageWriter.write(message, measure, topicRef: number, typeRef: type, sequenceDelta: .max, into: &run)
+            #expect(run == Golden.run((fields, message.payload)))
+            #expect(run.readableBytes <= measure.bound)
+        }
+        #expect(throws: LLMgineError(.limitExceeded, "")) {
+            message.payload = ByteBuffer(repeating: 7, count: 1025)
+            _ = try MessageWriter.Measure(message, limits: WireLimits(maximumPayload: 1024))
+        }
+    }
+
     @Test(arguments: 0..<32 as Range<UInt8>)
     func `carries every combination of optional fields`(flags: UInt8) throws {
         let flags = MessageFlags(rawValue: flags)

@@ -12,6 +12,13 @@ package struct MessageCut: Sendable, Hashable {
     /// Payload bytes in them: what credit counts.
     package let payloadBytes: Int
 
+    /// A cut that was measured before.
+    package init(messages: Int, bytes: Int, payloadBytes: Int) {
+        self.messages = messages
+        self.bytes = bytes
+        self.payloadBytes = payloadBytes
+    }
+
     /// Takes messages from the front for as long as both limits hold. One scan, and no allocation.
     /// - Throws: `malformedFrame` for bytes that no ``MessageWriter`` wrote.
     package init(of run: ByteBuffer, maximumMessages: Int, maximumPayloadBytes: Int) throws(LLMgineError) {

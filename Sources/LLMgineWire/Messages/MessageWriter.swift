@@ -75,6 +75,48 @@ package enum MessageWriter {
         run.writeImmutableBuffer(payload)
     }
 
+    /// What a message will take on a link, known before its numbers are.
+    package struct Measure: Sendable {
+        /// At least its bytes in a run, whatever its numbers are.
+        package let bound: Int
+        /// Whether it has nothing but a topic, a type and a payload, as most have.
+        fileprivate let isPlain: Bool
+
+        /// - Throws: `limitExceeded` for a message that no link with these limits may carry, naming the limit.
+        package init(_ message: borrowing Message, limits: WireLimits) throws(LLMgineError) {
+            let payloadBytes = message.payload.readableBytes
+            let numbers = Varint.maximumLength + 1 + 3 * 5  // length, flags, topic, sequence, type
+            isPlain = message.isPlain
+            guard !isPlain || payloadBytes > limits.maximumPayload else {
+                bound = numbers + payloadBytes
+                return
+            }
+            try MessageFields.check(headers: message.headers, session: message.session, payloadBytes: payloadBytes, limits: limits)
+            bound = numbers + length(of: MessageFields(message, topicRef: 0), payloadBytes: payloadBytes)
+        }
+    }
+
+    /// Appends one message. A plain one is written from where it lies.
+    package static func write(
+        _ message: borrowing Message, _ measure: Measure, topicRef: UInt32, typeRef: UInt32, sequenceDelta: UInt32,
+        into run: inout ByteBuffer
+    ) {
+        guard measure.isPlain else {
+            let fields = MessageFields(message, topicRef: topicRef, typeRef: typeRef, sequenceDelta: sequenceDelta)
+            return write(fields, payload: message.payload, into: &run)
+        }
+        var rest = 1 + Varint.length(UInt64(topicRef)) + Varint.length(UInt64(sequenceDelta)) + message.payload.readableBytes
+        if typeRef != 0 { rest += Varint.length(UInt64(typeRef)) }
+        run.writeWithOutputRawSpan(minimumWritableBytes: Varint.length(UInt64(rest)) + rest) { output in
+            Varint.append(UInt64(rest), to: &output)
+            output.append(typeRef == 0 ? 0 : MessageFlags.type.rawValue)
+            Varint.append(UInt64(topicRef), to: &output)
+            Varint.append(UInt64(sequenceDelta), to: &output)
+            if typeRef != 0 { Varint.append(UInt64(typeRef), to: &output) }
+            append(message.payload, to: &output)
+        }
+    }
+
     /// Appends one message whose payload is a part of a buffer.
     /// - Precondition: the range is readable in the buffer.
     package static func write(_ fields: MessageFields, payload range: Range<Int>, of buffer: ByteBuffer, into run: inout ByteBuffer) {
@@ -113,6 +155,19 @@ package enum MessageWriter {
         if !flags.isDisjoint(with: .texts) { fields.writeTexts(into: &run) }
     }
 
+    /// - Precondition: there is room for it.
+    @inline(__always)
+    private static func append(_ payload: ByteBuffer, to output: inout OutputRawSpan) {
+        // The pointers stay inside the closures, and `copyMemory` traps where the rest of the output is too short. A third of the cost of
+        // a second write to the buffer.
+        unsafe payload.withUnsafeReadableBytes { source in
+            unsafe output.withUnsafeMutableBytes { target, count in
+                unsafe UnsafeMutableRawBufferPointer(rebasing: target[count...]).copyMemory(from: source)
+                count += source.count
+            }
+        }
+    }
+
     private static func append(_ trace: TraceContext, to output: inout OutputRawSpan) {
         append(trace.traceHigh, to: &output)
         append(trace.traceLow, to: &output)
@@ -125,7 +180,18 @@ package enum MessageWriter {
     }
 }
 
+extension Message {
+    /// Whether it has none of the fields that few messages have.
+    fileprivate var isPlain: Bool { headers.isEmpty && trace == nil && timeToLive == nil && session == .bus }
+}
+
 extension MessageFields {
+    fileprivate init(_ message: borrowing Message, topicRef: UInt32, typeRef: UInt32 = 0, sequenceDelta: UInt32 = 0) {
+        self.init(
+            topicRef: topicRef, typeRef: typeRef, sequenceDelta: sequenceDelta, trace: message.trace, headers: message.headers,
+            timeToLive: message.timeToLive, session: message.session)
+    }
+
     /// The session of everything is left out.
     var hasSession: Bool { session != .bus }
 

@@ -150,7 +150,7 @@ extension Sighting {
 }
 
 /// A TLS client that is set up differently from a node.
-private struct Foreign {
+struct Foreign {
     var authority: String
     /// A directory with `node.pem` and `node.key`, nil to show no certificate.
     var certificate: String?

@@ -1,0 +1,103 @@
+import DequeModule
+import LLMgineCore
+import LLMgineFlow
+import LLMgineWire
+
+package import struct NIOCore.ByteBuffer
+
+// The event loop takes frames out.
+extension Outbox {
+    /// What the event loop has to write now, and whether publishers that were turned away may try again.
+    package struct Drained {
+        package var buffers: [ByteBuffer] = []
+        package var bytes = 0
+        /// More could go out than `maximum` allowed.
+        package var hasMore = false
+        package var madeRoom = false
+    }
+
+    /// Takes out what credit allows: control first, then data by class, flows in turn frame by frame, up to about so many bytes.
+    package mutating func drain(maximum: Int) -> Drained {
+        var drained = Drained()
+        for index in 0..<4 {
+            while drained.bytes < maximum, let place = ready[index].popFirst() {
+                queues[place].isReady = false
+                if sendHead(of: place, into: &drained) { makeReady(place) }
+            }
+            if !ready[index].isEmpty { drained.hasMore = true }
+        }
+        drained.madeRoom = noteRoom()
+        guard control.readableBytes > 0 else { return drained }
+        drained.bytes += control.readableBytes
+        drained.buffers.insert(control, at: 0)  // numbers are announced before the data that uses them
+        control = ByteBuffer()
+        return drained
+    }
+
+    /// Sends the head of one queue to every flow that waits for the same messages and can pay. False when there is nothing to send.
+    private mutating func sendHead(of place: Int, into drained: inout Drained) -> Bool {
+        guard let piece = queues[place].pieces.first else { return false }
+        guard let cut = piece.cut(to: flows[place / 4].purse.room) else {
+            sayBlocked(place / 4)
+            return false
+        }
+        piece.chunk.close()
+        var ids: [UInt32] = []
+        pay(place, cut, &ids)
+        if piece.chunk.places.count > 1 {
+            for other in piece.chunk.places where other != place && ids.count < WireLimits.flowsPerData && shares(other, piece, cut) {
+                pay(other, cut, &ids)
+            }
+        }
+        let frame = piece.frame(of: cut, for: ids)
+        drained.bytes += frame.readableBytes
+        drained.buffers.append(frame)
+        return true
+    }
+
+    /// Whether another flow has exactly the same messages at its head, and the credit for them.
+    private func shares(_ place: Int, _ piece: Piece, _ cut: MessageCut) -> Bool {
+        guard let head = queues[place].pieces.first, head.chunk === piece.chunk, head.skipped == piece.skipped else { return false }
+        let room = flows[place / 4].purse.room
+        return UInt64(cut.messages) <= room.messages && UInt64(cut.payloadBytes) <= room.bytes
+    }
+
+    private mutating func pay(_ place: Int, _ cut: MessageCut, _ ids: inout [UInt32]) {
+        let isPaid = flows[place / 4].purse.spend(messages: cut.messages, bytes: cut.payloadBytes)
+        precondition(isPaid, "a flow was charged more than its room")
+        announceGap(place)
+        queues[place].dropFirst(cut)
+        ids.append(flows[place / 4].id)
+    }
+
+    private mutating func announceGap(_ place: Int) {
+        let count = queues[place].gap
+        guard count > 0, let priority = Priority(rawValue: UInt8(truncatingIfNeeded: place & 3)) else { return }
+        send(.gap(GapFrame(flow: flows[place / 4].id, priority: priority, count: UInt64(count))))
+        queues[place].gap = 0
+    }
+
+    private mutating func sayBlocked(_ slot: Int) {
+        guard !flows[slot].saidBlocked else { return }
+        flows[slot].saidBlocked = true
+        let sent = flows[slot].purse.sent
+        send(.blocked(BlockedFrame(flow: flows[slot].id, atMessages: sent.messages, atBytes: sent.bytes)))
+    }
+
+    /// Whether publishers that were turned away may try again: a queue that turned one away is down to half of its room, or it holds none
+    /// back any more. Said once; a drain says it too.
+    package mutating func noteRoom() -> Bool {
+        if !slow.isEmpty {
+            for slot in slow where queuedMessages(slot) == 0 { flows[slot].isDemoted = false }
+            slow.removeAll { !flows[$0].isDemoted }
+        }
+        guard madeRoom || !turnedAway.isEmpty else { return false }
+        for place in turnedAway where queues[place].isHalfEmpty(limits) {
+            queues[place].hasTurnedAway = false
+            madeRoom = true
+        }
+        turnedAway.removeAll { !queues[$0].hasTurnedAway }
+        defer { madeRoom = false }
+        return madeRoom
+    }
+}

@@ -1,0 +1,164 @@
+import LLMgineCore
+import LLMgineFlow
+import LLMgineLink
+import LLMgineWire
+import NIOCore
+import Testing
+
+/// The other end of a link: decodes what an outbox gives, and holds each frame to the limits.
+struct Inbox {
+    struct Letter: Hashable, CustomStringConvertible {
+        let topic: Topic
+        var type: String?
+        let sequence: UInt64
+        let payload: ByteBuffer
+
+        var description: String { "\(topic)#\(sequence)" }
+    }
+
+    enum Arrival: Hashable {
+        case intern(UInt32, String)
+        case data([UInt32], Priority, [Letter])
+        case gap(UInt32, Priority, UInt64)
+        case blocked(UInt32, Credit)
+        case other(FrameType)
+    }
+
+    private var decoder = FrameDecoder(maximumFrame: WireLimits().maximumFrame)
+    private var texts = InternedTexts()
+
+    mutating func take(_ buffers: [ByteBuffer]) throws -> [Arrival] {
+        var arrivals: [Arrival] = []
+        for buffer in buffers {
+            decoder.append(buffer)
+            while let frame = try decoder.next() { arrivals.append(try arrival(frame, length: buffer.readableBytes)) }
+        }
+        #expect(decoder.pendingBytes == 0, "a frame was cut short")
+        return arrivals
+    }
+
+    private mutating func arrival(_ frame: Frame, length: Int) throws -> Arrival {
+        switch frame {
+        case .intern(let intern):
+            try texts.define(intern)
+            return .intern(intern.id, intern.text)
+        case .data(let data):
+            let index = try data.index(highestIntern: texts.highest, maximumPayload: WireLimits.defaultPayload)
+            #expect(length <= 16 << 10 || index.count == 1, "\(length) bytes in one DATA frame of \(index.count) messages")
+            return .data(data.flows, data.priority, try index.map { try letter($0) })
+        case .gap(let gap): return .gap(gap.flow, gap.priority, gap.count)
+        case .blocked(let blocked): return .blocked(blocked.flow, Credit(messages: blocked.atMessages, bytes: blocked.atBytes))
+        default: return .other(try #require(frame.type))
+        }
+    }
+
+    /// The one message of a REQUEST.
+    func letter(_ request: RequestFrame) throws -> Letter {
+        try letter(request.index(highestIntern: texts.highest, maximumPayload: WireLimits.defaultPayload)[0])
+    }
+
+    private func letter(_ message: WireMessage) throws -> Letter {
+        Letter(
+            topic: try texts.topic(message.topicRef), type: try texts.eventType(message.typeRef), sequence: message.sequence,
+            payload: message.payload)
+    }
+}
+
+extension [Inbox.Arrival] {
+    /// What DATA brought, frame by frame: the flows and the sequences.
+    var data: [Parcel] {
+        compactMap { if case .data(let flows, _, let letters) = $0 { Parcel(flows, letters.map(\.sequence)) } else { nil } }
+    }
+}
+
+/// Flows and sequences of one DATA frame.
+struct Parcel: Hashable, CustomStringConvertible {
+    let flows: [UInt32]
+    let sequences: [UInt64]
+
+    init(_ flows: [UInt32], _ sequences: some Sequence<UInt64>) {
+        self.flows = flows
+        self.sequences = Array(sequences)
+    }
+
+    var description: String { "\(sequences) to \(flows)" }
+}
+
+/// One direction of a link: an outbox at one end, an inbox at the other. A class, since `#expect` takes no calls on what cannot be copied.
+final class OneWay {
+    private var outbox: Outbox
+    private var inbox = Inbox()
+
+    init(
+        flows ids: ClosedRange<UInt32>? = 1...1, whenFull: WhenFull = .block, window: Credit = .plenty,
+        limits: Outbox.Limits = Outbox.Limits()
+    ) {
+        outbox = Outbox(limits: limits)
+        for id in ids.map(Array.init) ?? [] { outbox.opened(flow: id, whenFull: whenFull, window: window) }
+    }
+
+    func opened(flow id: UInt32, whenFull: WhenFull, window: Credit) { outbox.opened(flow: id, whenFull: whenFull, window: window) }
+    func closed(flow id: UInt32) -> Int { outbox.closed(flow: id) }
+    func granted(flow id: UInt32, _ limit: Credit) -> Bool { outbox.granted(flow: id, limit) }
+    func room(flow id: UInt32) -> Int { outbox.room(flow: id) }
+    func blockDeadline(flows ids: [UInt32]) -> Duration { outbox.blockDeadline(flows: ids) }
+    func isTurningAway(flows ids: [UInt32]) -> Bool { outbox.isTurningAway(flows: ids) }
+    func demoted(flows ids: [UInt32]) -> [UInt32] { outbox.demoted(flows: ids) }
+    func agreed(_ limits: WireLimits) { outbox.agreed(limits) }
+    func send(_ frame: Frame) { outbox.send(frame) }
+    func encode(_ message: Message) throws(LLMgineError) -> ByteBuffer { try outbox.encode(message) }
+    func drain(maximum: Int) -> Outbox.Drained { outbox.drain(maximum: maximum) }
+    var queued: [(flow: UInt32, messages: Int)] { outbox.queued }
+    var controlBytes: Int { outbox.controlBytes }
+
+    func append(_ message: Message, sequence: UInt64, to flows: [UInt32] = [1]) throws(LLMgineError) -> Outbox.Appended {
+        try outbox.append(message, sequence: sequence, to: flows)
+    }
+
+    func append(_ sequence: UInt64, to flows: [UInt32] = [1], of topic: Topic = "a", bytes: Int = 8, priority: Priority = .normal) throws
+        -> Outbox.Appended
+    {
+        try outbox.append(.of(topic, bytes: bytes, priority: priority), sequence: sequence, to: flows)
+    }
+
+    /// Appends several, all of which must find their place.
+    func fill(
+        _ sequences: ClosedRange<UInt64>, to flows: [UInt32] = [1], of topic: Topic = "a", bytes: Int = 8, priority: Priority = .normal
+    ) throws {
+        for sequence in sequences {
+            #expect(try append(sequence, to: flows, of: topic, bytes: bytes, priority: priority) == .queued(evicted: 0, rejected: 0))
+        }
+    }
+
+    func take(_ buffers: [ByteBuffer]) throws -> [Inbox.Arrival] { try inbox.take(buffers) }
+
+    /// Everything that may go out now, as the peer sees it.
+    func drained() throws -> [Inbox.Arrival] {
+        var buffers: [ByteBuffer] = []
+        while true {
+            let drained = drain(maximum: 64 << 10)
+            buffers += drained.buffers
+            if !drained.hasMore { return try inbox.take(buffers) }
+        }
+    }
+}
+
+extension Outbox.Limits {
+    static func messages(_ messages: Int) -> Outbox.Limits {
+        var limits = Outbox.Limits()
+        limits.messages = messages
+        return limits
+    }
+}
+
+extension Message {
+    static func of(_ topic: Topic, type: String? = nil, bytes: Int = 8, priority: Priority = .normal) -> Message {
+        Message(topic: topic, payload: ByteBuffer(repeating: 0x2A, count: bytes), eventType: type, priority: priority)
+    }
+}
+
+extension Credit {
+    static let plenty = Credit(messages: .max, bytes: .max)
+    static func messages(_ messages: UInt64) -> Credit { Credit(messages: messages, bytes: .max) }
+    static func bytes(_ bytes: UInt64) -> Credit { Credit(messages: .max, bytes: bytes) }
+}
