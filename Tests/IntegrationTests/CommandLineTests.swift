@@ -53,6 +53,22 @@ import Testing
         }
     }
 
+    @Test func `gets all that a client publishes before it leaves, in order`() async throws {
+        let machine = try await Machine(nodes: "a", "b", "cli")
+        let a = try await machine.node("a")
+        let b = try await machine.node("b", "node.seeds=\(a.address)")
+        try await b.logged("peer linked", "peer=a")
+        let sub = try machine.start("sub", "bulk", "--count", "15000", "--connect", b.address, "--certs", machine.path("cli"))
+        try await sub.line(.error, containing: "subscribed")
+        let lines = (1...15_000).map(String.init)
+        let pub = try await machine.run(
+            "pub", "bulk", "--connect", a.address, "--certs", machine.path("cli"), input: lines.joined(separator: "\n") + "\n")
+        #expect(pub.ending == .code(0))
+        let finished = await Finished(sub)
+        #expect(finished.ending == .code(0))
+        #expect(finished.output == lines)
+    }
+
     @Test func `ends a subscription on a signal with exit code 0`() async throws {
         let machine = try await Machine(nodes: "a", "cli")
         let a = try await machine.node("a")
@@ -114,6 +130,35 @@ import Testing
         try await b.logged("peer linked", "peer=a", from: b.child.lineCount)
         again.child.endInput()
         #expect(await again.child.exit() == .code(0))
+    }
+
+    @Test func `lets a call that runs end before its node stops`() async throws {
+        let machine = try await Machine(nodes: "a", "cli")
+        let a = try await machine.node("a", "node.roles=worker")
+        let call = try machine.start(
+            "generate", #"{"tokens":["one\n","two\n"],"tokenDelayMilliseconds":500}"#, "--model", "embedded/script", "--connect", a.address,
+            "--certs", machine.path("cli"))
+        try await call.line(.output, containing: "one")
+        a.child.signal(SIGTERM)
+        #expect(await a.child.exit() == .code(0))
+        let finished = await Finished(call)
+        #expect(finished.ending == .code(0))
+        #expect(finished.output.prefix(2) == ["one", "two"])
+    }
+
+    @Test func `stops at the second signal whatever runs`() async throws {
+        let machine = try await Machine(nodes: "a", "cli")
+        let a = try await machine.node("a", "node.roles=worker", "limits.stopDeadline=10m")
+        let call = try machine.start(
+            "generate", #"{"tokens":["one\n","two\n"],"interruption":{"kind":"hang","afterTokens":1}}"#, "--model", "embedded/script",
+            "--connect", a.address, "--certs", machine.path("cli"))
+        try await call.line(.output, containing: "one")
+        a.child.signal(SIGTERM)
+        try await a.logged("leaving")
+        a.child.signal(SIGTERM)
+        #expect(await a.child.exit() == .code(128 + SIGTERM))
+        let finished = await Finished(call)
+        #expect(finished.ending == .code(69))
     }
 
     @Test func `refuses who comes with another authority's certificate, and both logs say why`() async throws {
