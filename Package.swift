@@ -226,7 +226,7 @@ let package = Package(
                 "LLMgineCore", "LLMgineOTLP", "LLMgineObservability", "LLMgineOTLPExporter", "LLMgineOTLPSink", External.httpClient, External.nioCore,
                 External.nioHTTP1, External.lifecycle, External.logging,
             ]),
-        tests("LLMgineTests", ["LLMgine", "LLMgineCore"]),
+        tests("LLMgineTests", ["LLMgine", "LLMgineCore", "LLMgineOTLPExporter", External.logging]),
         tests("ArchitectureTests", []),
         tests("IntegrationTests", ["LLMgineCore", "LLMgineLLM", "LLMgineTestKit"]),
     ]

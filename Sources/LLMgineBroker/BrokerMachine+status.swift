@@ -26,7 +26,9 @@ extension BrokerMachine {
             node: node, record: members.own, link: nil, isLeaf: isLeaf, isDraining: isLeaving, isDialedByUs: false, roundTrip: nil,
             interestEntries: localFlows.count)
         let known = members.others.map { status($0.node, $0, links[$0.node]) }
-        let guests = leaves.map { status($0.key.node, nil, $0.value) }.sorted { ($0.node, $0.link ?? .local) < ($1.node, $1.link ?? .local) }
+        let guests = leaves.map { status($0.key.node, nil, $0.value) }.sorted {
+            ($0.node, $0.link ?? .local) < ($1.node, $1.link ?? .local)
+        }
         return [own] + known + guests
     }
 

@@ -20,7 +20,8 @@ struct Llmgine: AsyncParsableCommand {
             certificates.
             """,
         subcommands: [
-            NodeCommand.self, CertificatesCommand.self, PublishCommand.self, SubscribeCommand.self, RequestCommand.self, GenerateCommand.self,
+            NodeCommand.self, CertificatesCommand.self, PublishCommand.self, SubscribeCommand.self, RequestCommand.self,
+            GenerateCommand.self,
             NodesCommand.self, OTLPSinkCommand.self, VersionCommand.self,
         ])
 

@@ -34,7 +34,9 @@ struct OTLPSinkCommand: AsyncParsableCommand {
         let ending = await end.ending()
         do {
             try await withThrowingTaskGroup(of: Void.self) { tasks in
-                let group = ServiceGroup(configuration: ServiceGroupConfiguration(services: [sink], logger: Logger(label: "", factory: { _ in SwiftLogNoOpLogHandler() })))
+                let group = ServiceGroup(
+                    configuration: ServiceGroupConfiguration(
+                        services: [sink], logger: Logger(label: "", factory: { _ in SwiftLogNoOpLogHandler() })))
                 tasks.addTask {
                     // Without a port, `run` says why.
                     if let port = try? await sink.port() { Terminal.complain("receiving telemetry at http://\(host):\(port)") }

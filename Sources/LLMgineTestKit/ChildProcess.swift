@@ -1,7 +1,6 @@
+import Foundation
 package import LLMgineCore
 import Synchronization
-
-import Foundation
 
 /// A process that a test or a demonstration started: its lines as they come, its signals and its end.
 ///
@@ -64,10 +63,14 @@ package final class ChildProcess: Sendable {
         input = Mutex(spawn.input)
         // Threads of their own, because they do nothing but wait in system calls; each ends with what it waits for.
         for (descriptor, channel) in [(spawn.output, Channel.output), (spawn.error, .error)] {
-            Thread.detachNewThread { [weak self] in ChildProcess.read(descriptor, onLine: { line in
-                onLine?(channel, line)
-                self?.said(line, channel)
-            }, onEnd: { self?.closed(channel) }) }
+            Thread.detachNewThread { [weak self] in
+                ChildProcess.read(
+                    descriptor,
+                    onLine: { line in
+                        onLine?(channel, line)
+                        self?.said(line, channel)
+                    }, onEnd: { self?.closed(channel) })
+            }
         }
         Thread.detachNewThread { [weak self, pid] in
             let (number, isSignal) = Spawn.wait(for: pid)
@@ -142,7 +145,9 @@ package final class ChildProcess: Sendable {
         let found = await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: CheckedContinuation<String?, Never>) in
                 let answer: String?? = state.withLock { state in
-                    if let known = state.lines.first(where: { $0.number >= from && $0.channel == channel && matches($0.text) }) { return known.text }
+                    if let known = state.lines.first(where: { $0.number >= from && $0.channel == channel && matches($0.text) }) {
+                        return known.text
+                    }
                     guard state.open.contains(channel), !Task.isCancelled else { return .some(nil) }
                     state.readers.append(Reader(id: id, from: from, channel: channel, matches: matches, continuation: continuation))
                     return nil
@@ -156,8 +161,11 @@ package final class ChildProcess: Sendable {
             reader?.continuation.resume(returning: nil)
         }
         if let found { return found }
-        if Task.isCancelled { throw LLMgineError(.cancelled, "waited for \(name) in vain; it said:\n\(transcript.suffix(20).joined(separator: "\n"))") }
-        throw LLMgineError(.peerLost, "\(name) ended before it said what was awaited; its last words:\n\(transcript.suffix(20).joined(separator: "\n"))")
+        if Task.isCancelled {
+            throw LLMgineError(.cancelled, "waited for \(name) in vain; it said:\n\(transcript.suffix(20).joined(separator: "\n"))")
+        }
+        throw LLMgineError(
+            .peerLost, "\(name) ended before it said what was awaited; its last words:\n\(transcript.suffix(20).joined(separator: "\n"))")
     }
 
     /// The first line that contains the text.

@@ -27,7 +27,9 @@ struct Spawn {
         // A child that does not read any more must not end us by a signal.
         _ = signal(SIGPIPE, SIG_IGN)
         let started = Spawn.oneAtATime.withLock { _ -> Result<Spawn, LLMgineError> in
-            do throws(LLMgineError) { return .success(try Spawn(starting: executable, arguments, environment)) } catch { return .failure(error) }
+            do throws(LLMgineError) { return .success(try Spawn(starting: executable, arguments, environment)) } catch {
+                return .failure(error)
+            }
         }
         self = try started.get()
     }
@@ -87,7 +89,9 @@ struct Spawn {
     }
 
     /// The call itself: every pointer below points to memory that lives until it returns, and lists end with nil as it wants them.
-    private static func spawn(_ pid: inout Int32, _ executable: String, _ arguments: [String], _ environment: [String], streams: [Int32]) -> Int32 {
+    private static func spawn(_ pid: inout Int32, _ executable: String, _ arguments: [String], _ environment: [String], streams: [Int32])
+        -> Int32
+    {
         var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)
         defer { unsafe posix_spawn_file_actions_destroy(&actions) }
@@ -105,7 +109,7 @@ struct Spawn {
         unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
         var argv = unsafe arguments.map { unsafe strdup($0) } + [nil]
         var envp = unsafe environment.map { unsafe strdup($0) } + [nil]
-        defer { for unsafe text in unsafe argv + envp { unsafe free(text) } }
+        defer { unsafe (argv + envp).forEach { unsafe free($0) } }
         return unsafe posix_spawn(&pid, executable, &actions, &attributes, &argv, &envp)
     }
 

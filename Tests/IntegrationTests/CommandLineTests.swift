@@ -18,7 +18,8 @@ import Testing
             "pub", "documents.x.line", "hello \"you\"", "--header", "k=v", "--connect", a.address, "--certs", machine.path("cli"))
         #expect(pub.ending == .code(0))
         #expect(pub.errors == [])
-        let lines = try await machine.run("pub", "documents.y.line", "--connect", a.address, "--certs", machine.path("cli"), input: "one more\n")
+        let lines = try await machine.run(
+            "pub", "documents.y.line", "--connect", a.address, "--certs", machine.path("cli"), input: "one more\n")
         #expect(lines.ending == .code(0))
 
         let finished = await Finished(sub)
@@ -52,6 +53,22 @@ import Testing
         }
     }
 
+    @Test func `gets all that a client publishes before it leaves, in order`() async throws {
+        let machine = try await Machine(nodes: "a", "b", "cli")
+        let a = try await machine.node("a")
+        let b = try await machine.node("b", "node.seeds=\(a.address)")
+        try await b.logged("peer linked", "peer=a")
+        let sub = try machine.start("sub", "bulk", "--count", "15000", "--connect", b.address, "--certs", machine.path("cli"))
+        try await sub.line(.error, containing: "subscribed")
+        let lines = (1...15_000).map(String.init)
+        let pub = try await machine.run(
+            "pub", "bulk", "--connect", a.address, "--certs", machine.path("cli"), input: lines.joined(separator: "\n") + "\n")
+        #expect(pub.ending == .code(0))
+        let finished = await Finished(sub)
+        #expect(finished.ending == .code(0))
+        #expect(finished.output == lines)
+    }
+
     @Test func `ends a subscription on a signal with exit code 0`() async throws {
         let machine = try await Machine(nodes: "a", "cli")
         let a = try await machine.node("a")
@@ -74,7 +91,8 @@ import Testing
         #expect(text.output == ["Arrr, ye scurvy dog! Ahoy, me matey"])
         let json = try await machine.run("generate", "Hello, my friend", "--json", options[0], options[1], options[2], options[3])
         #expect(try JSONValue(parsing: json.output[0])["worker"]?.string == "b")
-        let nobody = try await machine.run("generate", "hi", "--model", "nobody/has-it", "--timeout", "2s", options[0], options[1], options[2], options[3])
+        let nobody = try await machine.run(
+            "generate", "hi", "--model", "nobody/has-it", "--timeout", "2s", options[0], options[1], options[2], options[3])
         #expect(nobody.ending == .code(69))
     }
 
@@ -85,7 +103,10 @@ import Testing
         try await a.logged("peer linked", "peer=b")
         let table = try await machine.run("nodes", "--connect", a.address, "--certs", machine.path("cli"))
         #expect(table.output[0].hasPrefix("NODE"))
-        #expect(table.output.dropFirst().map { $0.split(separator: " ").prefix(4).joined(separator: " ") } == ["a self \(a.address) -", "b linked \(b.address) counter", "cli leaf - -"])
+        #expect(
+            table.output.dropFirst().map { $0.split(separator: " ").prefix(4).joined(separator: " ") } == [
+                "a self \(a.address) -", "b linked \(b.address) counter", "cli leaf - -",
+            ])
         let json = try await machine.run("nodes", "--json", "--connect", a.address, "--certs", machine.path("cli"))
         #expect(try JSONValue(parsing: json.output[0])["node"]?.string == "a")
     }
@@ -95,7 +116,8 @@ import Testing
         let a = try await machine.node("a")
         let b = try await machine.node("b", "node.seeds=\(a.address)")
         try await a.logged("peer linked", "peer=b")
-        let taken = try await machine.run("node", "--set", "certificates.directory=\(machine.path("b"))", "--set", "node.listen=\(a.address)")
+        let taken = try await machine.run(
+            "node", "--set", "certificates.directory=\(machine.path("b"))", "--set", "node.listen=\(a.address)")
         #expect(taken.ending == .code(69))
         #expect(taken.errors.last == "llmgine: cannot listen on \(a.address): the port is taken by another process")
 
@@ -108,6 +130,35 @@ import Testing
         try await b.logged("peer linked", "peer=a", from: b.child.lineCount)
         again.child.endInput()
         #expect(await again.child.exit() == .code(0))
+    }
+
+    @Test func `lets a call that runs end before its node stops`() async throws {
+        let machine = try await Machine(nodes: "a", "cli")
+        let a = try await machine.node("a", "node.roles=worker")
+        let call = try machine.start(
+            "generate", #"{"tokens":["one\n","two\n"],"tokenDelayMilliseconds":500}"#, "--model", "embedded/script", "--connect", a.address,
+            "--certs", machine.path("cli"))
+        try await call.line(.output, containing: "one")
+        a.child.signal(SIGTERM)
+        #expect(await a.child.exit() == .code(0))
+        let finished = await Finished(call)
+        #expect(finished.ending == .code(0))
+        #expect(finished.output.prefix(2) == ["one", "two"])
+    }
+
+    @Test func `stops at the second signal whatever runs`() async throws {
+        let machine = try await Machine(nodes: "a", "cli")
+        let a = try await machine.node("a", "node.roles=worker", "limits.stopDeadline=10m")
+        let call = try machine.start(
+            "generate", #"{"tokens":["one\n","two\n"],"interruption":{"kind":"hang","afterTokens":1}}"#, "--model", "embedded/script",
+            "--connect", a.address, "--certs", machine.path("cli"))
+        try await call.line(.output, containing: "one")
+        a.child.signal(SIGTERM)
+        try await a.logged("leaving")
+        a.child.signal(SIGTERM)
+        #expect(await a.child.exit() == .code(128 + SIGTERM))
+        let finished = await Finished(call)
+        #expect(finished.ending == .code(69))
     }
 
     @Test func `refuses who comes with another authority's certificate, and both logs say why`() async throws {
@@ -148,7 +199,8 @@ import Testing
 @Suite(.timeLimit(.minutes(2))) struct `The command line` {
     @Test func `checks a node's settings without running it`() async throws {
         let machine = try await Machine(nodes: "a")
-        let good = try await machine.run("node", "--check", "--set", "certificates.directory=\(machine.path("a"))", "--set", "node.roles=worker")
+        let good = try await machine.run(
+            "node", "--check", "--set", "certificates.directory=\(machine.path("a"))", "--set", "node.roles=worker")
         #expect(good.ending == .code(0))
         #expect(good.output.contains { $0.hasPrefix("node.roles: [worker]") && $0.contains("# flag;") })
         #expect(good.output.last?.hasPrefix("# llmgine://test/a, certificate valid until ") == true)
@@ -159,7 +211,7 @@ import Testing
 
     @Test func `counts telemetry`() async throws {
         let machine = try await Machine(nodes: "a", "b")
-        let sink = try machine.start("otlp-sink", "--port", "0")
+        let sink = try machine.start("otlp-sink", "--port", "0", "--until-input-ends")
         let address = try #require(try await sink.line(.error, containing: "receiving telemetry").split(separator: " ").last)
         let a = try await machine.node("a", "telemetry.endpoint=\(address)")
         a.child.signal(SIGTERM)

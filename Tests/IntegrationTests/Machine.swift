@@ -25,8 +25,10 @@ final class Machine: Sendable {
 
     /// Nothing of our environment gets through that could change what a program does.
     private static let environment: [String: String?] = Dictionary(
-        uniqueKeysWithValues: ProcessInfo.processInfo.environment.keys.filter { $0.hasPrefix("LLMGINE_") || $0.hasPrefix("OTEL_") || $0.hasPrefix("OPENAI_") }
-            .map { ($0, nil) })
+        uniqueKeysWithValues: ProcessInfo.processInfo.environment.keys.filter {
+            $0.hasPrefix("LLMGINE_") || $0.hasPrefix("OTEL_") || $0.hasPrefix("OPENAI_")
+        }
+        .map { ($0, nil) })
 
     /// Starts `llmgine` with arguments.
     func start(_ arguments: String..., input: String? = nil) throws -> ChildProcess {

@@ -138,7 +138,10 @@ private func delta(_ from: UInt64, _ to: UInt64, adds: [InterestEntry] = [], rem
         #expect(bench.linked(4, "m", kind: .leaf) == [.peerUp("m", LinkID(4), leaf: true)])
         #expect(bench.broker.link(to: "b") == LinkID(1))
         #expect(bench.lost(3) == [.peerDown("b", LinkID(3))])
-        #expect(bench.broker.nodes.map { "\($0.node) \($0.link?.value ?? 0) \($0.isLeaf)" } == ["m 0 false", "b 1 false", "b 2 true", "m 4 true"])
+        #expect(
+            bench.broker.nodes.map { "\($0.node) \($0.link?.value ?? 0) \($0.isLeaf)" } == [
+                "m 0 false", "b 1 false", "b 2 true", "m 4 true",
+            ])
     }
 
     @Test func `of a leaf that dialled again takes the place of the one it lost`() {
@@ -153,7 +156,8 @@ private func delta(_ from: UInt64, _ to: UInt64, adds: [InterestEntry] = [], rem
     @Test func `of one leaf too many is refused`() {
         var bench = Bench()
         for number in 1...1000 { _ = bench.linked(UInt64(number), "cli", incarnation: UInt64(number), kind: .leaf) }
-        #expect(bench.linked(1001, "cli", incarnation: 1001, kind: .leaf) == [.close(LinkID(1001), .fault(LLMgineError(.limitExceeded, "")))])
+        #expect(
+            bench.linked(1001, "cli", incarnation: 1001, kind: .leaf) == [.close(LinkID(1001), .fault(LLMgineError(.limitExceeded, "")))])
         _ = bench.lost(7)
         #expect(bench.linked(1002, "cli", incarnation: 1002, kind: .leaf) == [.peerUp("cli", LinkID(1002), leaf: true)])
     }

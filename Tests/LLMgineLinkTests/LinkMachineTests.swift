@@ -46,6 +46,19 @@ import Testing
         #expect(link.session == nil)
     }
 
+    @Test func `takes a leaf with its own name, since a leaf is no member`() {
+        var hello = Peer.a.hello
+        (hello.kind, hello.incarnation) = (.leaf, Incarnation(99))
+        var hub = LinkMachine(role: .acceptor, ours: Peer.a.hello, certified: Peer.a.identity)
+        _ = hub.opened(at: .zero)
+        #expect(hub.received(.hello(hello)).closure == nil)
+        #expect(hub.session?.peer == hello)
+        var leaf = LinkMachine(role: .dialer, ours: hello, certified: Peer.a.identity)
+        _ = leaf.opened(at: .zero)
+        #expect(leaf.received(.hello(Peer.a.hello)).closure == nil)
+        #expect(leaf.session?.peer == Peer.a.hello)
+    }
+
     @Test(arguments: FrameType.allCases.filter { $0 != .hello && $0 != .reject })
     func `takes no other frame before HELLO`(type: FrameType) {
         var link = LinkMachine.opened()

@@ -53,7 +53,9 @@ final class Cast: Sendable {
     func startSink(_ stage: Stage) async throws -> ChildProcess? {
         guard let port = stage.sinkPort else { return nil }
         let sink = try start("sink", stage, .llmgine(["otlp-sink", "--port", "\(port)", "--until-input-ends"]))
-        try await patiently(Cast.patience, "the receiver of telemetry") { _ = try await sink.line(.error, containing: "receiving telemetry") }
+        try await patiently(Cast.patience, "the receiver of telemetry") {
+            _ = try await sink.line(.error, containing: "receiving telemetry")
+        }
         return sink
     }
 
@@ -93,8 +95,12 @@ final class Cast: Sendable {
 extension ChildProcess {
     /// The next report that is as asked.
     @discardableResult
-    func report<Value: Sendable>(within limit: Duration = .seconds(120), _ pick: @escaping @Sendable (Report) -> Value?) async throws -> Value {
-        let line = try await patiently(limit, "a report of \(name)") { try await self.line(.output) { Report(line: $0).flatMap(pick) != nil } }
+    func report<Value: Sendable>(within limit: Duration = .seconds(120), _ pick: @escaping @Sendable (Report) -> Value?) async throws
+        -> Value
+    {
+        let line = try await patiently(limit, "a report of \(name)") {
+            try await self.line(.output) { Report(line: $0).flatMap(pick) != nil }
+        }
         guard let value = Report(line: line).flatMap(pick) else { throw LLMgineError(.badPayload, "\(name) said \(line)") }
         return value
     }
@@ -111,7 +117,9 @@ func patiently<Value: Sendable>(
             return nil
         }
         defer { tasks.cancelAll() }
-        guard let value = try await tasks.next() ?? nil else { throw LLMgineError(.deadlineExceeded, "waited \(limit) for \(what) in vain") }
+        guard let value = try await tasks.next() ?? nil else {
+            throw LLMgineError(.deadlineExceeded, "waited \(limit) for \(what) in vain")
+        }
         return value
     }
 }

@@ -32,7 +32,9 @@ struct Outcome {
         }
         if let summary, summary.tracesAcrossNodes == 0 { complaints.append("no trace crossed a node") }
         if killed != .signal(9) { complaints.append("c was not killed but ended by itself (\(killed))") }
-        for (name, ending) in endings where ending != .code(0) { complaints.append("\(name) did not stop cleanly on SIGTERM (\(ending)); see its log") }
+        for (name, ending) in endings where ending != .code(0) {
+            complaints.append("\(name) did not stop cleanly on SIGTERM (\(ending)); see its log")
+        }
         return complaints
     }
 
@@ -43,7 +45,10 @@ struct Outcome {
             ("lines seen on b", "\(counted.lines), with \(counted.words) words"),
             ("lines lost", "\(lost)"),
             ("publish to handler", "p50 \(Int(counted.p50Microseconds)) us, p99 \(Int(counted.p99Microseconds)) us"),
-            ("LLM calls", "\(published.completed) of \(published.requests) completed, \(published.tokens) tokens in \(published.deltas) pieces"),
+            (
+                "LLM calls",
+                "\(published.completed) of \(published.requests) completed, \(published.tokens) tokens in \(published.deltas) pieces"
+            ),
             ("  by worker", "b \(calls("b")), c \(calls("c"))"),
             ("  made again", published.repeated == 0 ? "none" : "\(published.repeated), because c was killed while it answered"),
             ("c half-way", "killed, then started again"),

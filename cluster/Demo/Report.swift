@@ -65,6 +65,6 @@ enum Report: Codable, Sendable {
         self = report
     }
 
-    /// Tells the orchestrator.
-    func send() { FileHandle.standardOutput.write(Data((line + "\n").utf8)) }
+    /// Tells the orchestrator. If it is gone, the end of our input says so.
+    func send() { try? FileHandle.standardOutput.write(contentsOf: Data((line + "\n").utf8)) }
 }

@@ -58,13 +58,16 @@ struct RunCommand: AsyncParsableCommand {
         let stage = try await Stage.set()
         progress("certificates, settings and logs are in \(stage.directory)/")
         let sink = try await cast.startSink(stage)
-        let a = try await cast.startNode("a", stage, .demo(["publisher", "--config", stage.settings("a"), "--file", file, "--model", model]))
+        let a = try await cast.startNode(
+            "a", stage, .demo(["publisher", "--config", stage.settings("a"), "--file", file, "--model", model]))
         let b = try await cast.startNode("b", stage, .demo(["counter", "--config", stage.settings("b")]))
         var c = try await cast.startWorker(stage)
         progress("three nodes are linked: a on \(stage.ports[0]), b on \(stage.ports[1]), c on \(stage.ports[2])")
 
         try a.write("go\n")
-        progress("a publishes \(document.lines.count) lines of \(file) on \(document.topic), and has \(document.worthACall.count) of them turned into pirate speech")
+        progress(
+            "a publishes \(document.lines.count) lines of \(file) on \(document.topic), and has \(document.worthACall.count) of them turned into pirate speech"
+        )
         try await a.report { if case .halfWay = $0 { () } else { nil } }
         c.signal(SIGKILL)
         let killed = await c.exit()

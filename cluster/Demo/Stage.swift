@@ -22,7 +22,9 @@ struct Stage {
         var ports = usualPorts
         if await !areFree(ports) {
             ports = try await freePorts(3)
-            progress("something listens on one of the ports \(usualPorts.map(String.init).joined(separator: ", ")) already: taking \(ports.map(String.init).joined(separator: ", "))")
+            progress(
+                "something listens on one of the ports \(usualPorts.map(String.init).joined(separator: ", ")) already: taking \(ports.map(String.init).joined(separator: ", "))"
+            )
         }
         var sinkPort: Int?
         if (ProcessInfo.processInfo.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? "").isEmpty {
@@ -66,7 +68,9 @@ struct Stage {
         try FileManager.default.createDirectory(atPath: "\(directory)/nodes", withIntermediateDirectories: true)
         for node in ["a", "b", "c"] {
             var text = String(decoding: try Data(contentsOf: URL(filePath: "cluster/nodes/\(node).yaml")), as: UTF8.self)
-            for (usual, port) in zip(Stage.usualPorts, ports) where usual != port { text.replace("127.0.0.1:\(usual)", with: "127.0.0.1:\(port)") }
+            for (usual, port) in zip(Stage.usualPorts, ports) where usual != port {
+                text.replace("127.0.0.1:\(usual)", with: "127.0.0.1:\(port)")
+            }
             text.replace("\(Stage.root)/certs", with: "\(directory)/certs")
             try text.write(toFile: settings(node), atomically: true, encoding: .utf8)
         }

@@ -7,7 +7,8 @@ struct OrderPlaced: Event { var id: Int }
 @main
 enum QuickStart {
     static func main() async throws {
-        let certificates = FileManager.default.temporaryDirectory.appending(path: "llmgine-\(ProcessInfo.processInfo.processIdentifier)").path
+        let certificates = FileManager.default.temporaryDirectory.appending(path: "llmgine-\(ProcessInfo.processInfo.processIdentifier)")
+            .path
         defer { try? FileManager.default.removeItem(atPath: certificates) }
         let authority = try CertificateAuthority(cluster: "llmgine")
         for name in ["a", "b"] as [NodeID] { try authority.issue(name).save(to: "\(certificates)/\(name)") }

@@ -1,8 +1,8 @@
 public import LLMgineCore
 public import LLMgineLLM
 public import LLMgineNode
-import LLMgineObservability
 import LLMgineOTLPExporter
+import LLMgineObservability
 public import LLMgineWorkers
 public import Logging
 import ServiceLifecycle
@@ -125,7 +125,7 @@ public final class ApplicationBootstrap: Sendable {
             try await cancelWhenGracefulShutdown {
                 do {
                     try await body()
-                } catch where Task.isCancelled {
+                } catch  where Task.isCancelled {
                     // It was told to stop, so how it did is not an error.
                 }
             }

@@ -29,7 +29,9 @@ public struct NodeLogHandler: LogHandler {
         self.init(label: label, settings: settings, clock: { clock.now() }, write: StandardError.write)
     }
 
-    package init(label: String, settings: NodeSettings.Log, clock: @escaping @Sendable () -> UInt64, write: @escaping @Sendable (String) -> Void) {
+    package init(
+        label: String, settings: NodeSettings.Log, clock: @escaping @Sendable () -> UInt64, write: @escaping @Sendable (String) -> Void
+    ) {
         self.label = label
         self.logLevel = Logger.Level(rawValue: settings.level.rawValue) ?? .info
         self.format = settings.format

@@ -1,8 +1,8 @@
 import LLMgineCore
 package import LLMgineLLM
 package import LLMgineNode
-import LLMgineObservability
 package import LLMgineOTLPExporter
+import LLMgineObservability
 import LLMgineProviders
 import LLMgineTransport
 
@@ -27,7 +27,8 @@ extension NodeSettings {
             case "embedded": providers.append(EmbeddedProvider())
             default:
                 guard let provider = try OpenAICompatibleProvider(environment: environment) else {
-                    throw LLMgineError(.invalidConfiguration, "worker.providers: openai needs OPENAI_API_KEY or OPENAI_BASE_URL in the environment")
+                    throw LLMgineError(
+                        .invalidConfiguration, "worker.providers: openai needs OPENAI_API_KEY or OPENAI_BASE_URL in the environment")
                 }
                 providers.append(provider)
             }

@@ -11,6 +11,12 @@ extension NodeSettings {
         package let expires: String
         /// What looks wrong and nothing has to fail for, one sentence each.
         package let remarks: [String]
+
+        package init(identity: NodeIdentity, expires: String, remarks: [String]) {
+            self.identity = identity
+            self.expires = expires
+            self.remarks = remarks
+        }
     }
 
     /// Checks what can be checked without a network: that settings and certificates fit together.

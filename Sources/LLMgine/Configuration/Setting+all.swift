@@ -1,4 +1,5 @@
 import LLMgineCore
+
 import struct LLMgineTransport.HostPort
 
 extension Setting {

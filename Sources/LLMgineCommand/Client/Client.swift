@@ -32,7 +32,8 @@ struct Client {
         let log = NodeSettings.Log(level: options.verbose ? .debug : .critical)
         node = try await Node(
             configuration: NodeConfiguration(
-                name: identity.node, cluster: identity.cluster, kind: .leaf, seeds: seeds, certificates: source, joinTimeout: options.patience.duration,
+                name: identity.node, cluster: identity.cluster, kind: .leaf, seeds: seeds, certificates: source,
+                joinTimeout: options.patience.duration,
                 eventLoops: 1),
             logger: Logger(label: "llmgine", factory: { NodeLogHandler(label: $0, settings: log) }))
         guard let hub = node.peers.first else {

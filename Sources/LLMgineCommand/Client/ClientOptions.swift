@@ -7,12 +7,16 @@ import class FoundationEssentials.ProcessInfo
 struct ClientOptions: ParsableArguments {
     @Option(
         name: .customLong("connect"),
-        help: ArgumentHelp("A node to go through; repeatable, the first that answers serves. Else $LLMGINE_CONNECT, else 127.0.0.1:7400.", valueName: "host:port"))
+        help: ArgumentHelp(
+            "A node to go through; repeatable, the first that answers serves. Else $LLMGINE_CONNECT, else 127.0.0.1:7400.",
+            valueName: "host:port"))
     var seeds: [String] = []
 
     @Option(
         name: .customLong("certs"),
-        help: ArgumentHelp("A directory with ca.pem, node.pem and node.key, as \"certs issue\" makes it. Else $LLMGINE_CERTS, else certs/cli.", valueName: "directory"))
+        help: ArgumentHelp(
+            "A directory with ca.pem, node.pem and node.key, as \"certs issue\" makes it. Else $LLMGINE_CERTS, else certs/cli.",
+            valueName: "directory"))
     var directory: String?
 
     @Option(name: .customLong("connect-timeout"), help: ArgumentHelp("How long to wait for a node.", valueName: "time"))

@@ -41,7 +41,8 @@ struct NodesCommand: AsyncParsableCommand {
         let head = ["NODE", "STATE", "ADDRESS", "ROLES", "RTT", "INTERESTS"]
         let rows = status.members.map { member in
             [
-                member.node.name, member.state, member.address.isEmpty ? "-" : member.address, member.roles.isEmpty ? "-" : member.roles.joined(separator: ","),
+                member.node.name, member.state, member.address.isEmpty ? "-" : member.address,
+                member.roles.isEmpty ? "-" : member.roles.joined(separator: ","),
                 member.roundTripMicroseconds.map { "\($0) us" } ?? "-", member.state == "self" ? "-" : "\(member.interests)",
             ]
         }

@@ -36,7 +36,9 @@ struct PublishCommand: AsyncParsableCommand {
         try await Client.with(client) { client in
             func publish(_ text: String) async throws {
                 try await client.node.bus.publish(
-                    Message(topic: topic, payload: ByteBuffer(string: text), eventType: eventType, priority: priority.priority, headers: headers))
+                    Message(
+                        topic: topic, payload: ByteBuffer(string: text), eventType: eventType, priority: priority.priority, headers: headers
+                    ))
             }
             if let payload { return try await publish(payload) }
             while let line = readLine() { try await publish(line) }
@@ -46,7 +48,9 @@ struct PublishCommand: AsyncParsableCommand {
     private func parsedHeaders() throws -> Headers {
         var parsed = Headers()
         for text in headers {
-            guard let equals = text.firstIndex(of: "="), equals != text.startIndex else { throw ValidationError("--header needs name=value, not \"\(text)\"") }
+            guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+                throw ValidationError("--header needs name=value, not \"\(text)\"")
+            }
             parsed.add(String(text[..<equals]), String(text[text.index(after: equals)...]))
         }
         return parsed

@@ -1,0 +1,57 @@
+import LLMgine
+import LLMgineOTLPExporter
+import Testing
+
+@Suite struct `A node made from settings` {
+    private let environment = [
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://traces:1/v1/traces",
+    ]
+
+    @Test func `has the name and cluster of its certificate and what the settings say`() throws {
+        var settings = NodeSettings()
+        settings.node.listen = ""
+        settings.node.seeds = ["s:1"]
+        settings.node.roles = ["worker"]
+        settings.certificates.directory = "certs/a"
+        settings.limits.maximumPayload = 4096
+        settings.limits.stopDeadline = .seconds(3)
+        let verified = NodeSettings.Verified(identity: try NodeIdentity(cluster: "demo", node: "a"), expires: "", remarks: [])
+        let configuration = settings.nodeConfiguration(verified)
+        #expect(configuration.name == "a")
+        #expect(configuration.cluster == "demo")
+        #expect(configuration.listen == nil)
+        #expect(configuration.advertise == nil)
+        #expect(configuration.seeds == ["s:1"])
+        #expect(configuration.roles == ["worker"])
+        #expect(configuration.certificates == .directory("certs/a"))
+        #expect(configuration.maximumPayload == 4096)
+        #expect(configuration.stopDeadline == .seconds(3))
+    }
+
+    @Test func `sends telemetry where the settings say, else where the environment says, else nowhere`() {
+        var settings = NodeSettings()
+        #expect(settings.telemetry(environment: [:]) == nil)
+        #expect(settings.telemetry(environment: environment)?.traces.endpoint == "http://traces:1/v1/traces")
+        settings.telemetry.endpoint = "http://here:4318"
+        settings.telemetry.samplingRatio = 0.5
+        let telemetry = settings.telemetry(environment: environment)
+        #expect(telemetry?.traces.endpoint == "http://here:4318/v1/traces")
+        #expect(telemetry?.metrics.endpoint == "http://here:4318/v1/metrics")
+        #expect(telemetry?.sampler == Sampler(ratio: 0.5))
+        #expect(settings.telemetry(environment: ["OTEL_SDK_DISABLED": "true"]) == nil)
+    }
+
+    @Test func `offers what the environment allows unless the settings name it`() throws {
+        var settings = NodeSettings()
+        #expect(!settings.isWorker)
+        settings.node.roles = ["worker"]
+        #expect(settings.isWorker)
+        #expect(try settings.providers(environment: [:]).map(\.name) == ["embedded"])
+        #expect(try settings.providers(environment: ["OPENAI_API_KEY": "k"]).map(\.name) == ["embedded", "openai"])
+        settings.worker.providers = ["openai"]
+        #expect(try settings.providers(environment: ["OPENAI_API_KEY": "k"]).map(\.name) == ["openai"])
+        #expect(throws: LLMgineError(.invalidConfiguration, "")) { try settings.providers(environment: [:]) }
+        settings.worker.slots = 0
+        #expect(!settings.isWorker)
+    }
+}
