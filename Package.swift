@@ -111,7 +111,8 @@ let package = Package(
         module(
             "LLMgineTransport",
             [
-                "LLMgineCore", "LLMgineWire", "LLMgineFlow", "LLMgineLink", External.nioCore, External.nioPosix, External.nioTLS, External.nioSSL,
+                "LLMgineCore", "LLMgineWire", "LLMgineFlow", "LLMgineLink", External.nioCore, External.nioPosix, External.nioTLS,
+                External.nioSSL,
                 External.nioConcurrency, External.logging, External.x509, External.asn1, External.crypto,
             ]),
         module(
@@ -131,7 +132,10 @@ let package = Package(
             ]),
         module(
             "LLMgineProviders",
-            ["LLMgineCore", "LLMgineLLM", "LLMgineObservability", External.httpClient, External.nioCore, External.nioHTTP1, External.logging]),
+            [
+                "LLMgineCore", "LLMgineLLM", "LLMgineObservability", External.httpClient, External.nioCore, External.nioHTTP1,
+                External.logging,
+            ]),
         module(
             "LLMgineOTLPExporter",
             [
@@ -144,14 +148,16 @@ let package = Package(
             "LLMgine",
             [
                 "LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability", "LLMgineWorkers",
-                "LLMgineProviders", "LLMgineOTLPExporter", External.configuration, External.lifecycle, External.unixSignals, External.logging,
+                "LLMgineProviders", "LLMgineOTLPExporter", External.configuration, External.lifecycle, External.unixSignals,
+                External.logging,
             ]),
 
         // 6: the command line
         .executableTarget(
             name: "LLMgineCommand",
             dependencies: [
-                "LLMgine", "LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability", "LLMgineWorkers",
+                "LLMgine", "LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability",
+                "LLMgineWorkers",
                 "LLMgineOTLP", "LLMgineOTLPSink",
                 External.arguments, External.configuration, External.lifecycle, External.unixSignals, External.logging, External.nioCore,
             ],
@@ -167,7 +173,8 @@ let package = Package(
         module(
             "LLMgineTestKit",
             [
-                "LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineFlow", "LLMgineRouting", "LLMgineBroker", "LLMgineMembership", "LLMgineBus",
+                "LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineFlow", "LLMgineRouting", "LLMgineBroker", "LLMgineMembership",
+                "LLMgineBus",
                 "LLMgineLLM", "LLMgineTransport", "LLMgineNode", "LLMgineObservability", External.nioCore, External.logging,
             ]),
 
@@ -184,7 +191,8 @@ let package = Package(
         .executableTarget(
             name: "Bench",
             dependencies: [
-                "LLMgine", "LLMgineCore", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineWire", "LLMgineObservability", "LLMgineRouting",
+                "LLMgine", "LLMgineCore", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineWire", "LLMgineObservability",
+                "LLMgineRouting",
                 External.arguments, External.histogram, External.nioCore, External.nioPosix, External.nioTLS, External.nioSSL,
                 .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
             ],
@@ -203,27 +211,39 @@ let package = Package(
             swiftSettings: Array(strict.dropFirst())),
         tests("LLMgineLinkTests", ["LLMgineCore", "LLMgineWire", "LLMgineFlow", "LLMgineLink", "LLMgineTestKit", External.nioCore]),
         tests("LLMgineBrokerTests", ["LLMgineCore", "LLMgineBroker", "LLMgineFlow", "LLMgineRouting", "LLMgineMembership"]),
-        tests("LLMgineObservabilityTests", ["LLMgineCore", "LLMgineOTLP", "LLMgineObservability", External.tracing, External.metrics, External.logging]),
+        tests(
+            "LLMgineObservabilityTests",
+            ["LLMgineCore", "LLMgineOTLP", "LLMgineObservability", External.tracing, External.metrics, External.logging]),
         tests(
             "LLMgineBusTests",
             ["LLMgineCore", "LLMgineBus", "LLMgineFlow", "LLMgineResilience", "LLMgineObservability", "LLMgineTestKit", External.nioCore]),
         tests(
             "LLMgineTransportTests",
-            ["LLMgineCore", "LLMgineWire", "LLMgineFlow", "LLMgineLink", "LLMgineTransport", "LLMgineTestKit", External.nioCore, External.nioPosix, External.nioEmbedded, External.nioSSL, External.x509]),
+            [
+                "LLMgineCore", "LLMgineWire", "LLMgineFlow", "LLMgineLink", "LLMgineTransport", "LLMgineTestKit", External.nioCore,
+                External.nioPosix, External.nioEmbedded, External.nioSSL, External.x509,
+            ]),
         tests(
             "LLMgineNodeTests",
-            ["LLMgineCore", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability", "LLMgineTestKit", External.nioCore, External.nioPosix, External.nioSSL, External.logging]),
-        tests("LLMgineProvidersTests", ["LLMgineCore", "LLMgineLLM", "LLMgineProviders", "LLMgineTestKit", External.hummingbird, External.nioCore, External.logging]),
+            [
+                "LLMgineCore", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability", "LLMgineTestKit", External.nioCore,
+                External.nioPosix, External.nioSSL, External.logging,
+            ]),
+        tests(
+            "LLMgineProvidersTests",
+            ["LLMgineCore", "LLMgineLLM", "LLMgineProviders", "LLMgineTestKit", External.hummingbird, External.nioCore, External.logging]),
         tests(
             "LLMgineWorkersTests",
             [
-                "LLMgineCore", "LLMgineLLM", "LLMgineBroker", "LLMgineRouting", "LLMgineBus", "LLMgineNode", "LLMgineWorkers", "LLMgineProviders",
+                "LLMgineCore", "LLMgineLLM", "LLMgineBroker", "LLMgineRouting", "LLMgineBus", "LLMgineNode", "LLMgineWorkers",
+                "LLMgineProviders",
                 "LLMgineTransport", "LLMgineObservability", "LLMgineTestKit", External.nioCore, External.logging, External.serviceContext,
             ]),
         tests(
             "LLMgineOTLPExporterTests",
             [
-                "LLMgineCore", "LLMgineOTLP", "LLMgineObservability", "LLMgineOTLPExporter", "LLMgineOTLPSink", External.httpClient, External.nioCore,
+                "LLMgineCore", "LLMgineOTLP", "LLMgineObservability", "LLMgineOTLPExporter", "LLMgineOTLPSink", External.httpClient,
+                External.nioCore,
                 External.nioHTTP1, External.lifecycle, External.logging,
             ]),
         tests("LLMgineTests", ["LLMgine", "LLMgineCore", "LLMgineOTLPExporter", External.logging]),

@@ -41,7 +41,8 @@ extension MessageBus {
     func redeliver(_ letter: DeadLetter) -> Bool {
         let extras = MessageExtras(headers: letter.content.headers, trace: letter.content.trace, timeToLive: nil)
         for subscriber in subscribers(named: letter.subscription) where subscriber.mailbox.room > 0 && letter.encodingError == nil {
-            let offer = subscriber.mailbox.offer(EncodedMessage(letter.content, trial: Trial(letter)), sequence: letter.message.sequence, extras: extras)
+            let offer = subscriber.mailbox.offer(
+                EncodedMessage(letter.content, trial: Trial(letter)), sequence: letter.message.sequence, extras: extras)
             if case .accepted = offer { return true }
         }
         return false

@@ -20,7 +20,9 @@ public struct BusResilience: Sendable {
     public static let defaultBreaker = BreakerPolicy(recovery: .milliseconds(500))
 
     /// Everything on, with the documented defaults.
-    public init(retry: RetryPolicy? = RetryPolicy(), circuitBreaker: BreakerPolicy? = BusResilience.defaultBreaker, deadLetterCapacity: Int = 1000) {
+    public init(
+        retry: RetryPolicy? = RetryPolicy(), circuitBreaker: BreakerPolicy? = BusResilience.defaultBreaker, deadLetterCapacity: Int = 1000
+    ) {
         self.retry = retry
         self.circuitBreaker = circuitBreaker
         self.deadLetterCapacity = max(0, deadLetterCapacity)

@@ -43,7 +43,8 @@ extension MessageBus {
     ) throws(LLMgineError) -> Subscription {
         try checkRunning()
         let subscriber = Subscriber<Message>(
-            id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: [], options: options, services: services, form: .raw, handler: handler)
+            id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: [], options: options, services: services, form: .raw,
+            handler: handler)
         let subscription = Subscription(subscriber: subscriber, bus: self)
         subscription.run { await subscriber.run() }
         return subscription

@@ -1,8 +1,9 @@
 import LLMgineCore
 import LLMgineObservability
 import LLMgineResilience
-import struct NIOCore.ByteBuffer
 import Synchronization
+
+import struct NIOCore.ByteBuffer
 
 /// One execution of a command: attempts until one succeeds, it is hopeless, or the time is over.
 struct CommandRun<C: Command>: Sendable {
@@ -26,7 +27,8 @@ struct CommandRun<C: Command>: Sendable {
         bus.observability.metrics.counter(.commandsSent, labels: [.init("command", C.commandType)]).increment()
         observe("CommandStarted")
         let (trace, span) =
-            tracer.isEnabled ? tracer.begin(.custom, "execute \(C.commandType)", topic: C.topic, below: options.trace) : (options.trace, nil)
+            tracer.isEnabled
+            ? tracer.begin(.custom, "execute \(C.commandType)", topic: C.topic, below: options.trace) : (options.trace, nil)
         var result: CommandResult
         if let span {
             result = await span.bound { await attempts(trace: trace) }
@@ -55,10 +57,12 @@ struct CommandRun<C: Command>: Sendable {
             let result = await once(attempt: attempt, trace: trace)
             guard let error = result.error, result.isRetryable, !Task.isCancelled else { return result }
             let decision = policy.decide(
-                afterAttempt: attempt, error: error, random: Double.random(in: 0..<1), remaining: deadline - .now, isRetryable: { _ in true })
+                afterAttempt: attempt, error: error, random: Double.random(in: 0..<1), remaining: deadline - .now,
+                isRetryable: { _ in true })
             guard case .retry(let delay) = decision else { return result }
             do { try await Task.sleep(for: delay, tolerance: .zero) } catch {
-                return failure(LLMgineError(.cancelled, "the caller gave up between two attempts", cause: result.error), attempt, isRetryable: false)
+                return failure(
+                    LLMgineError(.cancelled, "the caller gave up between two attempts", cause: result.error), attempt, isRetryable: false)
             }
             attempt += 1
         }
@@ -77,7 +81,8 @@ struct CommandRun<C: Command>: Sendable {
     /// Runs the handler in a task of its own, which outlives the wait for it if it does not listen to its cancellation.
     private func local(_ handler: CommandRegistration, attempt: Int, trace: TraceContext?) async -> CommandResult {
         let context = CommandContext(
-            id: id, attempt: attempt, deadline: deadline, session: options.session, requester: bus.node, headers: options.headers, trace: trace)
+            id: id, attempt: attempt, deadline: deadline, session: options.session, requester: bus.node, headers: options.headers,
+            trace: trace)
         let outcome = CommandOutcome()
         let task = Task { [command, id, session = options.session] in
             do {
@@ -86,10 +91,12 @@ struct CommandRun<C: Command>: Sendable {
             } catch {
                 outcome.settle(
                     CommandResult(
-                        failure: id, LLMgineError(command: error), attempts: attempt, isRetryable: RetryDecision.isRetryable(error), session: session))
+                        failure: id, LLMgineError(command: error), attempts: attempt, isRetryable: RetryDecision.isRetryable(error),
+                        session: session))
             }
         }
-        let late = failure(LLMgineError(.deadlineExceeded, "\(C.commandType) did not end within \(options.deadline)"), attempt, isRetryable: false)
+        let late = failure(
+            LLMgineError(.deadlineExceeded, "\(C.commandType) did not end within \(options.deadline)"), attempt, isRetryable: false)
         let timer = bus.timers.schedule(at: deadline) { outcome.settle(late) }
         let given = failure(LLMgineError(.cancelled, "the caller gave up"), attempt, isRetryable: false)
         let result = await withTaskCancellationHandler {
@@ -106,7 +113,8 @@ struct CommandRun<C: Command>: Sendable {
 
     private func remote(attempt: Int, trace: TraceContext?) async -> CommandResult {
         do throws(LLMgineError) {
-            let answer = try await bus.request(try message(attempt: attempt, trace: trace), options: RequestOptions(deadline: deadline - .now))
+            let answer = try await bus.request(
+                try message(attempt: attempt, trace: trace), options: RequestOptions(deadline: deadline - .now))
             let reply = try await answer.first()
             do {
                 var result = try CommandResult(decoding: reply.payload)

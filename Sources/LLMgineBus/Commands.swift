@@ -17,7 +17,8 @@ public struct CommandOptions: Sendable {
 
     /// Options with the documented defaults.
     public init(
-        deadline: Duration = .seconds(30), retry: RetryPolicy? = nil, session: SessionID = .bus, headers: Headers = Headers(), trace: TraceContext? = nil
+        deadline: Duration = .seconds(30), retry: RetryPolicy? = nil, session: SessionID = .bus, headers: Headers = Headers(),
+        trace: TraceContext? = nil
     ) {
         self.deadline = deadline
         self.retry = retry

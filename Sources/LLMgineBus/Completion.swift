@@ -26,7 +26,11 @@ final class Completion: Sendable {
 
     /// Waits for the end or the deadline. - Returns: whether it is over.
     func wait(until end: ContinuousClock.Instant, on timers: TimerQueue) async -> Bool {
-        await wait { [self] id in timers.schedule(at: end) { self.giveUp(id) } } cancelling: { timers.cancel($0) }
+        await wait { [self] id in
+            timers.schedule(at: end) { self.giveUp(id) }
+        } cancelling: {
+            timers.cancel($0)
+        }
     }
 
     private func wait(_ onRegistered: (UInt64) -> UInt64?, cancelling: (UInt64) -> Void = { _ in }) async -> Bool {

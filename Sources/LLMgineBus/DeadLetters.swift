@@ -1,5 +1,5 @@
-public import LLMgineResilience
 import LLMgineCore
+public import LLMgineResilience
 import Synchronization
 
 /// Events that could not be handled: what they were, who failed, why, and how often it was tried.
@@ -32,7 +32,8 @@ public final class DeadLetters: Sendable {
         guard capacity > 0 else { return }
         let (letter, watchers) = state.withLock { state in
             let id = state.store.add(
-                message: message, content: content, subscription: subscription, error: error, encodingError: encodingError, attempts: attempts,
+                message: message, content: content, subscription: subscription, error: error, encodingError: encodingError,
+                attempts: attempts,
                 firstAttempt: firstAttempt, lastAttempt: lastAttempt
             ).id
             return (state.watchers.isEmpty ? nil : state.store[id], Array(state.watchers.values))

@@ -1,9 +1,10 @@
 import LLMgineCore
 import LLMgineObservability
 import LLMgineResilience
-import struct NIOCore.ByteBuffer
 import ServiceContextModule
 import Synchronization
+
+import struct NIOCore.ByteBuffer
 
 extension Subscriber {
     /// Calls the handler until it takes the event, gives it up, or the subscription ends: the long way, for everything out of the ordinary.
@@ -12,7 +13,9 @@ extension Subscriber {
     /// - Parameters:
     ///   - message: what the value was read from, if it came as a message.
     ///   - failure: what the first call threw, if it has been made.
-    func insist(on value: Value, from message: Message?, _ envelope: Envelope, after failure: (any Error)?, _ counts: inout DeliveryCounts) async {
+    func insist(on value: Value, from message: Message?, _ envelope: Envelope, after failure: (any Error)?, _ counts: inout DeliveryCounts)
+        async
+    {
         if failure == nil, envelope.isExpired {
             statistics.expired.add(1, ordering: .relaxed)
             return
@@ -28,12 +31,16 @@ extension Subscriber {
                 case .giveUp:
                     return bury(message, value, envelope, wrapped(error), attempts: attempt, since: began)
                 case .retry(let delay):
-                    guard await rested(for: delay) else { return bury(message, value, envelope, ended(after: error), attempts: attempt, since: began) }
+                    guard await rested(for: delay) else {
+                        return bury(message, value, envelope, ended(after: error), attempts: attempt, since: began)
+                    }
                     attempt += 1
                 }
             }
             let admission = await admitted()
-            guard admission.isAdmitted else { return bury(message, value, envelope, ended(after: failure), attempts: attempt - 1, since: began) }
+            guard admission.isAdmitted else {
+                return bury(message, value, envelope, ended(after: failure), attempts: attempt - 1, since: began)
+            }
             counts.resume()
             do {
                 try await call(value, envelope, attempt: attempt)
@@ -57,7 +64,8 @@ extension Subscriber {
             .process, envelope.run.topic, context: tracer.child(of: parent), parent: parent,
             parentIsRemote: envelope.run.node != services.origin.node, start: tracer.clock.now())
         let traced = Envelope(
-            run: envelope.run, sequence: envelope.sequence, extras: MessageExtras(headers: extras.headers, trace: span.context, expires: extras.expires),
+            run: envelope.run, sequence: envelope.sequence,
+            extras: MessageExtras(headers: extras.headers, trace: span.context, expires: extras.expires),
             missed: envelope.missed, trial: envelope.trial)
         do {
             try await span.bound { try await handler(value, EventContext(traced, attempt: attempt)) }
@@ -79,14 +87,17 @@ extension Subscriber {
     }
 
     /// One call threw.
-    private func failed(_ error: any Error, permit: CircuitBreaker.Permit?, _ envelope: Envelope, attempt: Int, _ counts: inout DeliveryCounts) {
+    private func failed(
+        _ error: any Error, permit: CircuitBreaker.Permit?, _ envelope: Envelope, attempt: Int, _ counts: inout DeliveryCounts
+    ) {
         counts.threw()
         statistics.failed.add(1, ordering: .relaxed)
         // An error that need not be tried again is about the event, and a cancelled call says nothing: neither speaks against the handler.
         breaker.failed(permit, blame: RetryDecision.isRetryable(error) && !Task.isCancelled)
         services.observability.observe(
             ObservedEvent(
-                eventID: envelope.id.description, eventType: "HandlerFailed", timestamp: services.tracer.clock.now(), session: envelope.run.session,
+                eventID: envelope.id.description, eventType: "HandlerFailed", timestamp: services.tracer.clock.now(),
+                session: envelope.run.session,
                 topic: envelope.run.topic,
                 metadata: [.init("handler", name), .init("attempt", "\(attempt)"), .init("error", String(describing: type(of: error)))]))
     }
@@ -114,7 +125,9 @@ extension Subscriber {
     }
 
     private func wrapped(_ error: any Error) -> LLMgineError {
-        if error is CancellationError { return Task.isCancelled ? ended(after: nil) : LLMgineError(.cancelled, "the handler was cancelled", cause: error) }
+        if error is CancellationError {
+            return Task.isCancelled ? ended(after: nil) : LLMgineError(.cancelled, "the handler was cancelled", cause: error)
+        }
         return error as? LLMgineError ?? LLMgineError(.handlerFailed, "the handler threw \(type(of: error))", cause: error)
     }
 
@@ -140,7 +153,8 @@ extension Subscriber {
             firstAttempt: envelope.trial?.letter.firstAttempt ?? began, lastAttempt: SystemClock.sinceEpoch())
         services.observability.observe(
             ObservedEvent(
-                eventID: envelope.id.description, eventType: "DeadLettered", timestamp: services.tracer.clock.now(), session: envelope.run.session,
+                eventID: envelope.id.description, eventType: "DeadLettered", timestamp: services.tracer.clock.now(),
+                session: envelope.run.session,
                 topic: envelope.run.topic,
                 metadata: [.init("handler", name), .init("attempts", "\(attempts)"), .init("error", error.code.rawValue)]))
     }
@@ -149,7 +163,8 @@ extension Subscriber {
     private func content(_ message: Message?, _ value: Value?, _ envelope: Envelope) -> (Message, LLMgineError?) {
         if let message { return (message, nil) }
         var content = Message(
-            topic: envelope.run.topic, payload: ByteBuffer(), eventType: form.eventType, priority: envelope.run.priority, session: envelope.run.session,
+            topic: envelope.run.topic, payload: ByteBuffer(), eventType: form.eventType, priority: envelope.run.priority,
+            session: envelope.run.session,
             headers: envelope.extras?.headers ?? Headers(), trace: envelope.extras?.trace)
         guard let value else { return (content, nil) }
         do {
@@ -167,7 +182,8 @@ extension Subscriber {
             let error = LLMgineError(.stopped, "the subscription ended before the event was handled")
             switch delivery.body {
             case .value(let value): bury(nil, value, delivery.envelope, error, attempts: delivery.envelope.trial?.letter.attempts ?? 0)
-            case .message(let message): bury(message, nil, delivery.envelope, error, attempts: delivery.envelope.trial?.letter.attempts ?? 0)
+            case .message(let message):
+                bury(message, nil, delivery.envelope, error, attempts: delivery.envelope.trial?.letter.attempts ?? 0)
             }
             finished(with: delivery)
         }

@@ -26,7 +26,8 @@ extension Subscriber {
         do {
             value = try form.decode(message)
         } catch {
-            return bury(message, nil, envelope, LLMgineError(.badPayload, "the payload is not what the handler takes", cause: error), attempts: 0)
+            return bury(
+                message, nil, envelope, LLMgineError(.badPayload, "the payload is not what the handler takes", cause: error), attempts: 0)
         }
         guard envelope.extras == nil, envelope.trial == nil, breaker.isClosed else {
             return await insist(on: value, from: message, envelope, after: nil, &counts)
@@ -41,7 +42,9 @@ extension Subscriber {
 
     /// Handles what a link brought, message by message. - Returns: the index of the first message that was not handled, because something
     /// more urgent has come or the subscription ends.
-    func handle(_ delivery: InboundDelivery, from start: Int, lane: Int, missed: UInt64, _ counts: inout DeliveryCounts) async -> (next: Int, missed: UInt64) {
+    func handle(_ delivery: InboundDelivery, from start: Int, lane: Int, missed: UInt64, _ counts: inout DeliveryCounts) async -> (
+        next: Int, missed: UInt64
+    ) {
         let chunk = delivery.chunk
         var missed = missed
         var run: DeliveryRun?
@@ -63,13 +66,16 @@ extension Subscriber {
         let message = inbound.message
         guard takes(eventType: message.eventType), sees(message.session) else { return nil }
         let current: DeliveryRun
-        if let known = run, known.covers(
-            topic: message.topic, session: message.session, priority: message.priority, node: chunk.node, incarnation: chunk.incarnation)
+        if let known = run,
+            known.covers(
+                topic: message.topic, session: message.session, priority: message.priority, node: chunk.node, incarnation: chunk.incarnation
+            )
         {
             current = known
         } else {
             current = DeliveryRun(
-                topic: message.topic, session: message.session, priority: message.priority, node: chunk.node, incarnation: chunk.incarnation)
+                topic: message.topic, session: message.session, priority: message.priority, node: chunk.node, incarnation: chunk.incarnation
+            )
             run = current
         }
         let extras = MessageExtras(headers: message.headers, trace: message.trace, timeToLive: message.timeToLive)

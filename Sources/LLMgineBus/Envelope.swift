@@ -1,5 +1,6 @@
 import LLMgineCore
 import LLMgineResilience
+
 import struct NIOCore.ByteBuffer
 
 /// What is known of an event on its way to a handler, beside its content.

@@ -73,7 +73,8 @@ final class EventReader<Value: Sendable>: Sendable {
         while true {
             if Task.isCancelled { end() }
             switch step() {
-            case .event(let value, let envelope): return (value, EventContext(envelope, attempt: (envelope.trial?.letter.attempts ?? 0) + 1))
+            case .event(let value, let envelope):
+                return (value, EventContext(envelope, attempt: (envelope.trial?.letter.attempts ?? 0) + 1))
             case .again: continue
             case .over: return nil
             case .wait:

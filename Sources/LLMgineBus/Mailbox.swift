@@ -124,7 +124,10 @@ final class Mailbox: Sendable {
             let offer = admit(&state)
             guard case .accepted = offer else { return (offer, nil) }
             state.lanes[lane].put(value)
-            return (offer, append(Item(body: .value, sequence: sequence, extras: extras), to: &state, topic: topic, session: session, lane: lane))
+            return (
+                offer,
+                append(Item(body: .value, sequence: sequence, extras: extras), to: &state, topic: topic, session: session, lane: lane)
+            )
         }
         sleeper?.resume()
         return offer
@@ -194,7 +197,9 @@ final class Mailbox: Sendable {
     func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool {
         await withCheckedContinuation { continuation in
             let id: UInt64? = state.withLock { state in
-                guard !state.isClosed, state.entered - finished.load(ordering: .sequentiallyConsistent) >= capacity, !state.isDemoted else { return nil }
+                guard !state.isClosed, state.entered - finished.load(ordering: .sequentiallyConsistent) >= capacity, !state.isDemoted else {
+                    return nil
+                }
                 state.nextWaiter += 1
                 state.waiters.append(Waiter(id: state.nextWaiter, continuation: continuation))
                 hasWaiters.store(true, ordering: .sequentiallyConsistent)

@@ -5,7 +5,8 @@ extension MessageBus {
     /// Waits for room in a queue on this node, up to the subscription's deadline, and puts the event in.
     ///
     /// A handler that publishes to its own full queue does not wait: nobody but itself could make room. Its subscription is demoted at once.
-    func insist(on subscriber: AnySubscriber, _ receipt: inout PublishReceipt, _ attempt: () -> SubscriberOffer) async throws(LLMgineError) {
+    func insist(on subscriber: AnySubscriber, _ receipt: inout PublishReceipt, _ attempt: () -> SubscriberOffer) async throws(LLMgineError)
+    {
         guard case .block(let patience) = subscriber.options.whenFull else { return }
         heldBack.add(1, ordering: .relaxed)
         defer { heldBack.subtract(1, ordering: .relaxed) }
@@ -22,7 +23,8 @@ extension MessageBus {
                 receipt.slow.append(subscriber.name)
                 continue
             }
-            let roomy = try await wait(until: started + patience, wait: subscriber.mailbox.waitForRoom, giveUp: { subscriber.mailbox.giveUp($0, demote: false) })
+            let roomy = try await wait(
+                until: started + patience, wait: subscriber.mailbox.waitForRoom, giveUp: { subscriber.mailbox.giveUp($0, demote: false) })
             if !roomy, ContinuousClock.now >= started + patience {
                 subscriber.mailbox.demote()
                 receipt.slow.append(subscriber.name)
@@ -32,7 +34,9 @@ extension MessageBus {
     }
 
     /// The same for a link.
-    func insist(on remote: any RemoteRoute, _ message: Message, _ number: UInt64, _ receipt: inout PublishReceipt) async throws(LLMgineError) {
+    func insist(on remote: any RemoteRoute, _ message: Message, _ number: UInt64, _ receipt: inout PublishReceipt)
+        async throws(LLMgineError)
+    {
         heldBack.add(1, ordering: .relaxed)
         defer { heldBack.subtract(1, ordering: .relaxed) }
         let started = ContinuousClock.now
@@ -63,13 +67,17 @@ extension MessageBus {
         for step in 0..<members {
             let index = (turn &+ step) % members
             if index < locals.count {
-                guard locals[index].mailbox.room > 0, case .accepted(let evicted) = locals[index].mailbox.offer(message, sequence: number, extras: extras) else { continue }
+                guard locals[index].mailbox.room > 0,
+                    case .accepted(let evicted) = locals[index].mailbox.offer(message, sequence: number, extras: extras)
+                else { continue }
                 receipt.accepted += 1
                 receipt.evicted += evicted
                 return
             }
             let remote = group.remotes[index - locals.count]
-            guard remote.credit > 0, case .accepted(let evicted, let rejected) = remote.offer(message.message, sequence: number) else { continue }
+            guard remote.credit > 0, case .accepted(let evicted, let rejected) = remote.offer(message.message, sequence: number) else {
+                continue
+            }
             receipt.accepted += 1
             receipt.evicted += evicted
             receipt.rejected += rejected

@@ -1,8 +1,9 @@
 public import LLMgineCore
 import LLMgineObservability
 import LLMgineResilience
-import struct NIOCore.ByteBuffer
 import Synchronization
+
+import struct NIOCore.ByteBuffer
 
 extension MessageBus {
     /// Has commands of the type executed by this handler, wherever in the cluster they are asked for. What it returns is the value of the result.
@@ -11,7 +12,8 @@ extension MessageBus {
     /// - Throws: `duplicateHandler` if this node has one for the type, `stopped`.
     @discardableResult
     public func registerCommandHandler<C: Command, Value: Codable & Sendable>(
-        _ type: C.Type, options: ResponderOptions = ResponderOptions(), handler: @escaping @Sendable (C, CommandContext) async throws -> Value
+        _ type: C.Type, options: ResponderOptions = ResponderOptions(),
+        handler: @escaping @Sendable (C, CommandContext) async throws -> Value
     ) async throws(LLMgineError) -> CommandRegistration {
         try await register(CommandRegistration(type, bus: self) { try await handler($0, $1) }, type, options)
     }
@@ -19,7 +21,8 @@ extension MessageBus {
     /// The same for a handler that returns nothing.
     @discardableResult
     public func registerCommandHandler<C: Command>(
-        _ type: C.Type, options: ResponderOptions = ResponderOptions(), handler: @escaping @Sendable (C, CommandContext) async throws -> Void
+        _ type: C.Type, options: ResponderOptions = ResponderOptions(),
+        handler: @escaping @Sendable (C, CommandContext) async throws -> Void
     ) async throws(LLMgineError) -> CommandRegistration {
         try await register(
             CommandRegistration(type, bus: self) {
@@ -28,7 +31,9 @@ extension MessageBus {
             }, type, options)
     }
 
-    private func register<C: Command>(_ registration: CommandRegistration, _ type: C.Type, _ options: ResponderOptions) async throws(LLMgineError) -> CommandRegistration {
+    private func register<C: Command>(_ registration: CommandRegistration, _ type: C.Type, _ options: ResponderOptions)
+        async throws(LLMgineError) -> CommandRegistration
+    {
         try checkRunning()
         let isFirst = registry.withLock { registry in
             guard registry.commandHandlers[C.commandType] == nil else { return false }
@@ -38,7 +43,8 @@ extension MessageBus {
         guard isFirst else { throw LLMgineError(.duplicateHandler, "there is a handler for \(C.commandType) already") }
         guard options.isRemote else { return registration }
         do throws(LLMgineError) {
-            let responder = try await respond(to: [TopicFilter(C.topic)], options: options) { [weak registration, weak self] message, context, writer in
+            let responder = try await respond(to: [TopicFilter(C.topic)], options: options) {
+                [weak registration, weak self] message, context, writer in
                 guard let self, let registration else { throw LLMgineError(.stopped, "the handler of \(C.commandType) is gone") }
                 try await writer.finish(with: try await self.answer(message, as: type, context, by: registration))
             }
@@ -85,7 +91,8 @@ extension MessageBus {
         headers[CommandHeaders.id] = nil
         headers[CommandHeaders.attempt] = nil
         let call = CommandContext(
-            id: id, attempt: max(1, attempt), deadline: context.deadline, session: context.session, requester: context.requester, headers: headers,
+            id: id, attempt: max(1, attempt), deadline: context.deadline, session: context.session, requester: context.requester,
+            headers: headers,
             trace: context.trace)
         let result: CommandResult
         do {
@@ -97,7 +104,8 @@ extension MessageBus {
             result = CommandResult(success: id, value: value, attempts: call.attempt, session: call.session)
         } catch {
             result = CommandResult(
-                failure: id, LLMgineError(command: error), attempts: call.attempt, isRetryable: RetryDecision.isRetryable(error), session: call.session)
+                failure: id, LLMgineError(command: error), attempts: call.attempt, isRetryable: RetryDecision.isRetryable(error),
+                session: call.session)
         }
         var payload = ByteBuffer()
         try result.encode(into: &payload)

@@ -1,7 +1,8 @@
-package import struct LLMgineBroker.LeafID
 public import LLMgineCore
 import LLMgineObservability
 import Synchronization
+
+package import struct LLMgineBroker.LeafID
 import struct NIOCore.ByteBuffer
 
 /// How one event is published.
@@ -19,7 +20,8 @@ public struct PublishOptions: Sendable {
 
     /// Options with the documented defaults.
     public init(
-        priority: Priority = .normal, session: SessionID = .bus, headers: Headers = Headers(), timeToLive: Duration? = nil, trace: TraceContext? = nil
+        priority: Priority = .normal, session: SessionID = .bus, headers: Headers = Headers(), timeToLive: Duration? = nil,
+        trace: TraceContext? = nil
     ) {
         self.priority = priority
         self.session = session
@@ -67,7 +69,8 @@ extension MessageBus {
         guard subscriber.valueType == ObjectIdentifier(E.self), subscriber.sees(options.session) else { return nil }
         let number = sequence.add(1, ordering: .relaxed).newValue
         let extras = MessageExtras(headers: options.headers, trace: options.trace, timeToLive: options.timeToLive)
-        let offer = subscriber.mailbox.offer(event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
+        let offer = subscriber.mailbox.offer(
+            event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
         if case .full = offer { return nil }
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
         receipt.count(offer)
@@ -85,7 +88,8 @@ extension MessageBus {
         case .full: return nil
         case .failed(let error): throw error
         case .accepted, .closed:
-            var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number), matched: 1)
+            var receipt = PublishReceipt(
+                id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number), matched: 1)
             receipt.count(offer)
             return receipt
         }
@@ -193,14 +197,17 @@ extension MessageBus {
         return receipt
     }
 
-    private func encode<E: Event>(_ event: E, to topic: Topic, options: PublishOptions, trace: TraceContext?) throws(LLMgineError) -> EncodedMessage {
+    private func encode<E: Event>(_ event: E, to topic: Topic, options: PublishOptions, trace: TraceContext?) throws(LLMgineError)
+        -> EncodedMessage
+    {
         var payload = ByteBuffer()
         do { try event.encode(into: &payload) } catch {
             throw LLMgineError(.badPayload, "an event of type \(E.eventType) does not encode", cause: error)
         }
         return EncodedMessage(
             Message(
-                topic: topic, payload: payload, eventType: E.eventType, priority: options.priority, session: options.session, headers: options.headers,
+                topic: topic, payload: payload, eventType: E.eventType, priority: options.priority, session: options.session,
+                headers: options.headers,
                 trace: trace, timeToLive: options.timeToLive))
     }
 

@@ -19,7 +19,8 @@ extension MessageBus {
     /// Calls the handler for each event of the type that is published to the type's own topic.
     @discardableResult
     public func subscribe<E: Event>(
-        to type: E.Type, options: SubscriptionOptions = SubscriptionOptions(), handler: @escaping @Sendable (E, EventContext) async throws -> Void
+        to type: E.Type, options: SubscriptionOptions = SubscriptionOptions(),
+        handler: @escaping @Sendable (E, EventContext) async throws -> Void
     ) async throws(LLMgineError) -> Subscription {
         try await subscribe(TopicFilter(E.topic), options: options, handler: handler)
     }
@@ -55,7 +56,8 @@ extension MessageBus {
             throw LLMgineError(.invalidArgument, "capacity and concurrency of a subscription must be positive")
         }
         return Subscriber(
-            id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: filters, options: options, services: services, form: form, handler: handler)
+            id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: filters, options: options, services: services, form: form,
+            handler: handler)
     }
 
     /// Makes a subscription known: events come from now on.

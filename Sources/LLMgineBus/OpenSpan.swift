@@ -42,7 +42,8 @@ struct OpenSpan: Sendable {
         }
         tracer.record(
             FinishedSpan(
-                kind, subject, context: context, parent: parent, parentIsRemote: parentIsRemote, start: start, end: tracer.clock.now(), status: status,
+                kind, subject, context: context, parent: parent, parentIsRemote: parentIsRemote, start: start, end: tracer.clock.now(),
+                status: status,
                 notes: notes))
     }
 }
@@ -58,7 +59,9 @@ extension NodeTracer {
     }
 
     /// The same for a span that is not called after its topic.
-    func begin(_ kind: FinishedSpan.Kind, _ subject: String, topic: Topic, below explicit: TraceContext?) -> (carried: TraceContext?, span: OpenSpan?) {
+    func begin(_ kind: FinishedSpan.Kind, _ subject: String, topic: Topic, below explicit: TraceContext?) -> (
+        carried: TraceContext?, span: OpenSpan?
+    ) {
         let parent = explicit ?? ServiceContext.current?.llmgineTrace
         guard let context = publishStarted(parent: parent, topic: topic) else { return (nil, nil) }
         guard context.isSampled else { return (parent == nil ? nil : context, nil) }

@@ -86,7 +86,9 @@ final class OutgoingCall: Sendable {
             await withTaskCancellationHandler {
                 await withCheckedContinuation { continuation in
                     let mustWait = state.withLock { state in
-                        guard state.head == state.replies.count, !state.isComplete, state.failure == nil, state.reader == nil else { return false }
+                        guard state.head == state.replies.count, !state.isComplete, state.failure == nil, state.reader == nil else {
+                            return false
+                        }
                         state.reader = continuation
                         return true
                     }
@@ -113,7 +115,9 @@ final class OutgoingCall: Sendable {
             }
             state.taken += 1
             let limit = state.taken + window
-            guard !state.isComplete, limit - state.granted >= max(1, window / 2), let grant = state.grant else { return (.success(reply), nil) }
+            guard !state.isComplete, limit - state.granted >= max(1, window / 2), let grant = state.grant else {
+                return (.success(reply), nil)
+            }
             state.granted = limit
             return (.success(reply), { grant(limit) })
         }

@@ -1,9 +1,10 @@
 package import LLMgineBroker
 package import LLMgineCore
-package import LLMgineRouting
 import LLMgineObservability
-import struct NIOCore.ByteBuffer
+package import LLMgineRouting
 import Synchronization
+
+import struct NIOCore.ByteBuffer
 
 /// Where the requests of this node meet the responders of the cluster.
 ///
@@ -52,7 +53,8 @@ package final class RequestDesk: Sendable {
             state.responders[responder.id] = responder
             state.granted[responder.id] = UInt64(responder.options.concurrency)
             state.table.responderAdded(ResponderID(link: .local, flow: responder.id), node: node, entry: responder.entry)
-            state.table.creditChanged(ResponderID(link: .local, flow: responder.id), granted: UInt64(responder.options.concurrency), into: &actions)
+            state.table.creditChanged(
+                ResponderID(link: .local, flow: responder.id), granted: UInt64(responder.options.concurrency), into: &actions)
         }
     }
 
@@ -125,7 +127,8 @@ package final class RequestDesk: Sendable {
             }
             state.calls[id] = WeakCall(call: call)
             state.table.requestStarted(
-                id, topic: message.topic, priority: message.priority, deadline: elapsed(call.deadline), excluding: options.excluding, random: random,
+                id, topic: message.topic, priority: message.priority, deadline: elapsed(call.deadline), excluding: options.excluding,
+                random: random,
                 at: elapsed(), into: &actions)
         }
         return call
@@ -237,7 +240,8 @@ package final class RequestDesk: Sendable {
             let incoming = LocalCall(request: id, topic: call.message.topic, flow: responder.flow, window: call.window, desk: self)
             state.withLock { $0.local[id] = incoming }
             call.dispatched(to: node) { incoming.gate.granted($0) }
-            let context = RequestContext(requester: self.node, deadline: call.deadline, session: call.message.session, trace: call.message.trace)
+            let context = RequestContext(
+                requester: self.node, deadline: call.deadline, session: call.message.session, trace: call.message.trace)
             local.serve(call.message, context, incoming)
             return
         }
@@ -255,7 +259,8 @@ extension Responder {
     /// What peers and the table are told of it.
     package var entry: InterestEntry {
         InterestEntry(
-            flow: id, kind: .responder, filters: filters, group: options.group, whenFull: .block, windowMessages: UInt64(options.concurrency),
+            flow: id, kind: .responder, filters: filters, group: options.group, whenFull: .block,
+            windowMessages: UInt64(options.concurrency),
             windowBytes: .max)
     }
 }
@@ -333,11 +338,13 @@ extension MessageBus {
     /// - Parameter onFinish: called once, when its slot is free again.
     /// - Returns: what the link needs to pass on cancels and reply credit.
     package func requestReceived(
-        _ request: UInt64, by responder: Responder, from peer: NodeID, deadline: Duration, replyWindow: UInt64, _ message: Message, over link: any RemoteLink,
+        _ request: UInt64, by responder: Responder, from peer: NodeID, deadline: Duration, replyWindow: UInt64, _ message: Message,
+        over link: any RemoteLink,
         onFinish: @escaping @Sendable () -> Void
     ) -> IncomingRequest {
         let call = RemoteCall(request: request, topic: message.topic, window: replyWindow, link: link, onFinish: onFinish)
-        responder.serve(message, RequestContext(requester: peer, deadline: .now + deadline, session: message.session, trace: message.trace), call)
+        responder.serve(
+            message, RequestContext(requester: peer, deadline: .now + deadline, session: message.session, trace: message.trace), call)
         return IncomingRequest(call: call)
     }
 }

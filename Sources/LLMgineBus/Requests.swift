@@ -1,6 +1,7 @@
 public import LLMgineCore
-public import struct NIOCore.ByteBuffer
 import Synchronization
+
+public import struct NIOCore.ByteBuffer
 
 /// How one request is made.
 public struct RequestOptions: Sendable {
@@ -121,7 +122,8 @@ extension MessageBus {
         guard (1...16).contains(filters.count), options.concurrency > 0 else {
             throw LLMgineError(.invalidArgument, "a responder needs 1 to 16 filters and a positive concurrency")
         }
-        let responder = Responder(id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: filters, options: options, bus: self, handler: handler)
+        let responder = Responder(
+            id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: filters, options: options, bus: self, handler: handler)
         desk.add(responder)
         if options.isRemote { cluster?.responding(responder) }
         return responder

@@ -1,7 +1,8 @@
 public import LLMgineCore
-import struct NIOCore.ByteBuffer
 import LLMgineObservability
 import Synchronization
+
+import struct NIOCore.ByteBuffer
 
 /// A place that answers requests. It lasts until ``cancel()`` or until the bus stops.
 public final class Responder: Sendable {
@@ -137,7 +138,9 @@ public final class Responder: Sendable {
     /// Calls the handler, as a span if the request is traced.
     private func answer(_ message: Message, _ context: RequestContext, _ call: any IncomingCall) async throws {
         let tracer = bus.observability.tracer
-        guard let parent = context.trace, parent.isSampled, tracer.isEnabled else { return try await handler(message, context, ReplyWriter(call: call)) }
+        guard let parent = context.trace, parent.isSampled, tracer.isEnabled else {
+            return try await handler(message, context, ReplyWriter(call: call))
+        }
         let span = OpenSpan(
             .respond, message.topic, context: tracer.child(of: parent), parent: parent, parentIsRemote: context.requester != bus.node,
             start: tracer.clock.now())

@@ -61,7 +61,6 @@ final class Router: Sendable {
         }
     }
 
-
     private struct Table {
         var trie = TopicTrie<Target>()
         var count = 0
@@ -114,7 +113,11 @@ final class Router: Sendable {
         for target in targets where seen.insert(target).inserted {
             switch target {
             case .local(let subscriber):
-                if let group = subscriber.options.group { groups[group, default: ([], [])].locals.append(subscriber) } else { locals.append(subscriber) }
+                if let group = subscriber.options.group {
+                    groups[group, default: ([], [])].locals.append(subscriber)
+                } else {
+                    locals.append(subscriber)
+                }
             case .remote(let flow):
                 if let group = flow.group { groups[group, default: ([], [])].flows.append(flow) } else { flows.append(flow) }
             }
@@ -130,7 +133,11 @@ final class Router: Sendable {
     private static func onePerLink(_ flows: [RemoteFlow]) -> [any RemoteRoute] {
         var links: [(link: any RemoteLink, flows: [UInt32])] = []
         for flow in flows {
-            if let index = links.firstIndex(where: { $0.link === flow.link }) { links[index].flows.append(flow.flow) } else { links.append((flow.link, [flow.flow])) }
+            if let index = links.firstIndex(where: { $0.link === flow.link }) {
+                links[index].flows.append(flow.flow)
+            } else {
+                links.append((flow.link, [flow.flow]))
+            }
         }
         return links.map { $0.link.route(flows: $0.flows.sorted()) }
     }

@@ -22,7 +22,10 @@ package class AnySubscriber: @unchecked Sendable {
     /// The mark of the task that runs the handler.
     let consumer = Atomic<Int>(CurrentTask.none)
 
-    init(id: UInt32, filters: [TopicFilter], options: SubscriptionOptions, layout: ValueLayout, eventType: String?, services: DeliveryServices) {
+    init(
+        id: UInt32, filters: [TopicFilter], options: SubscriptionOptions, layout: ValueLayout, eventType: String?,
+        services: DeliveryServices
+    ) {
         let name = options.name ?? filters.map(\.text).joined(separator: ",")
         self.services = services
         self.breaker = options.relaysFor == nil ? services.breaker(for: name) : HandlerBreaker(nil) { _ in }
@@ -76,7 +79,8 @@ final class Subscriber<Value: Sendable>: AnySubscriber, @unchecked Sendable {
     let form: ValueForm<Value>
 
     init(
-        id: UInt32, filters: [TopicFilter], options: SubscriptionOptions, services: DeliveryServices, form: ValueForm<Value>, handler: @escaping Handler
+        id: UInt32, filters: [TopicFilter], options: SubscriptionOptions, services: DeliveryServices, form: ValueForm<Value>,
+        handler: @escaping Handler
     ) {
         self.handler = handler
         self.form = form

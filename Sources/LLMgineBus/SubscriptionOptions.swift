@@ -1,5 +1,6 @@
-package import struct LLMgineBroker.LeafID
 public import LLMgineCore
+
+package import struct LLMgineBroker.LeafID
 
 /// How a subscription wants to be served.
 public struct SubscriptionOptions: Sendable {

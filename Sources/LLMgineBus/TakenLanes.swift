@@ -65,7 +65,8 @@ struct TakenLane {
         }
         if let current { return current }
         let run = DeliveryRun(
-            topic: runs[runIndex].topic, session: runs[runIndex].session, priority: priority, node: origin.node, incarnation: origin.incarnation)
+            topic: runs[runIndex].topic, session: runs[runIndex].session, priority: priority, node: origin.node,
+            incarnation: origin.incarnation)
         current = run
         return run
     }
@@ -80,7 +81,8 @@ struct TakenLane {
         } else {
             run = self.run(at: index, priority: priority, origin: origin)
         }
-        return Envelope(run: run, sequence: lane.items[index].sequence, extras: lane.items[index].extras, missed: takeMissed(), trial: trial)
+        return Envelope(
+            run: run, sequence: lane.items[index].sequence, extras: lane.items[index].extras, missed: takeMissed(), trial: trial)
     }
 }
 
@@ -109,7 +111,8 @@ extension Subscriber {
         case .encoded(let encoded):
             taken.next += 1
             return Delivery(
-                body: .message(encoded.message), envelope: taken.envelope(at: index, priority: priority, origin: services.origin, trial: encoded.trial))
+                body: .message(encoded.message),
+                envelope: taken.envelope(at: index, priority: priority, origin: services.origin, trial: encoded.trial))
         case .gap(let count):
             taken.next += 1
             taken.missed += UInt64(count)

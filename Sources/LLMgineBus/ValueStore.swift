@@ -83,6 +83,7 @@
         alignment = MemoryLayout<Value>.alignment
         // Both are called with slots that hold a value of this type (`move`: and an empty target), as `ValueStore` documents.
         unsafe destroy = { pointer in _ = unsafe pointer.assumingMemoryBound(to: Value.self).deinitialize(count: 1) }
-        unsafe move = { from, to in unsafe to.moveInitializeMemory(as: Value.self, from: from.assumingMemoryBound(to: Value.self), count: 1) }
+        unsafe move = { from, to in unsafe to.moveInitializeMemory(as: Value.self, from: from.assumingMemoryBound(to: Value.self), count: 1)
+        }
     }
 }

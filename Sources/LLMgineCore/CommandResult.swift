@@ -1,6 +1,6 @@
+import struct FoundationEssentials.Data
 import class FoundationEssentials.JSONDecoder
 import class FoundationEssentials.JSONEncoder
-import struct FoundationEssentials.Data
 
 /// Names one execution of a command, the same at every attempt and on every node.
 public struct CommandID: Sendable, Hashable, Codable, CustomStringConvertible {
@@ -47,7 +47,8 @@ public struct CommandResult: Payload, Codable {
 
     /// The result of a handler that returned.
     public init(
-        success id: CommandID, value: (any Codable & Sendable)? = nil, attempts: Int = 1, metadata: [String: String] = [:], session: SessionID = .bus
+        success id: CommandID, value: (any Codable & Sendable)? = nil, attempts: Int = 1, metadata: [String: String] = [:],
+        session: SessionID = .bus
     ) {
         self.id = id
         self.isSuccess = true
@@ -116,7 +117,8 @@ public struct CommandResult: Payload, Codable {
         session = try container.decode(SessionID.self, forKey: .session)
         output = try container.decodeIfPresent(String.self, forKey: .output).map { .encoded(Array($0.utf8)) } ?? .none
         error = try container.decodeIfPresent(String.self, forKey: .error).map { code in
-            LLMgineError(LLMgineError.Code(rawValue: code) ?? .remoteError, try container.decodeIfPresent(String.self, forKey: .detail) ?? "")
+            LLMgineError(
+                LLMgineError.Code(rawValue: code) ?? .remoteError, try container.decodeIfPresent(String.self, forKey: .detail) ?? "")
         }
         if isSuccess {
             error = nil

@@ -32,7 +32,8 @@ public struct PublishReceipt: Sendable, Hashable {
 
     /// A receipt in which nothing has happened yet.
     public init(
-        id: MessageID, matched: Int = 0, accepted: Int = 0, evicted: Int = 0, rejected: Int = 0, waited: Duration = .zero, slow: [String] = []
+        id: MessageID, matched: Int = 0, accepted: Int = 0, evicted: Int = 0, rejected: Int = 0, waited: Duration = .zero,
+        slow: [String] = []
     ) {
         self.id = id
         self.matched = matched

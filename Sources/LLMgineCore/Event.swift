@@ -35,7 +35,8 @@ extension Topic {
     package init(typeName: String, under prefix: StaticString) {
         var token = ""
         for character in typeName.unicodeScalars where token.utf8.count < 200 {
-            let allowed = character.properties.isAlphabetic || character.properties.numericType != nil || character == "_" || character == "-"
+            let allowed =
+                character.properties.isAlphabetic || character.properties.numericType != nil || character == "_" || character == "-"
             token.unicodeScalars.append(allowed ? character : "_")
         }
         self = Topic(stringLiteral: "\(prefix).\(token.isEmpty ? "_" : token)")

@@ -9,7 +9,8 @@ public struct NodeID: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// Takes a name. - Throws: `invalidArgument` if it breaks the rule above.
     public init(_ name: String) throws(LLMgineError) {
         guard NodeID.isValid(name) else {
-            throw LLMgineError(.invalidArgument, "node name \"\(name.printable)\": use 1 to 63 of a-z A-Z 0-9 - _ . and start with a letter or digit")
+            throw LLMgineError(
+                .invalidArgument, "node name \"\(name.printable)\": use 1 to 63 of a-z A-Z 0-9 - _ . and start with a letter or digit")
         }
         self.name = name
     }
@@ -20,7 +21,8 @@ public struct NodeID: Sendable, Hashable, Comparable, CustomStringConvertible {
         guard (1...63).contains(bytes.count) else { return false }
         for index in bytes.indices {
             switch bytes[index] {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): continue
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+                continue
             case UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."): if index == 0 { return false }
             default: return false
             }

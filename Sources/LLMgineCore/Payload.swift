@@ -1,8 +1,7 @@
-public import struct NIOCore.ByteBuffer
-
+import struct FoundationEssentials.Data
 import class FoundationEssentials.JSONDecoder
 import class FoundationEssentials.JSONEncoder
-import struct FoundationEssentials.Data
+public import struct NIOCore.ByteBuffer
 
 /// A value that can leave the process.
 ///

@@ -27,7 +27,8 @@ package struct CreditLedger: Sendable, Hashable {
         guard received.messages <= granted.messages, received.bytes <= granted.bytes else {
             throw LLMgineError(
                 .creditOverdrawn,
-                "the peer sent \(received.messages) messages of \(received.bytes) bytes, granted were \(granted.messages) of \(granted.bytes)")
+                "the peer sent \(received.messages) messages of \(received.bytes) bytes, granted were \(granted.messages) of \(granted.bytes)"
+            )
         }
     }
 
@@ -36,7 +37,8 @@ package struct CreditLedger: Sendable, Hashable {
         consumed.messages &+= UInt64(max(0, messages))
         consumed.bytes &+= UInt64(max(0, bytes))
         let owed = limit
-        guard owed.messages - granted.messages >= max(1, window.messages / 2) || owed.bytes - granted.bytes >= max(1, window.bytes / 2) else { return nil }
+        guard owed.messages - granted.messages >= max(1, window.messages / 2) || owed.bytes - granted.bytes >= max(1, window.bytes / 2)
+        else { return nil }
         granted = owed
         return owed
     }
@@ -53,6 +55,8 @@ package struct CreditLedger: Sendable, Hashable {
     }
 
     private var limit: Credit {
-        Credit(messages: max(granted.messages, consumed.messages &+ window.messages), bytes: max(granted.bytes, consumed.bytes &+ window.bytes))
+        Credit(
+            messages: max(granted.messages, consumed.messages &+ window.messages), bytes: max(granted.bytes, consumed.bytes &+ window.bytes)
+        )
     }
 }

@@ -6,7 +6,9 @@ import LLMgineWire
 
 extension InterestUpdate {
     init(_ frame: InterestFrame) {
-        self.init(snapshot: frame.kind == .snapshot, from: frame.fromVersion, to: frame.toVersion, adds: frame.adds.map(InterestEntry.init), removes: frame.removes)
+        self.init(
+            snapshot: frame.kind == .snapshot, from: frame.fromVersion, to: frame.toVersion, adds: frame.adds.map(InterestEntry.init),
+            removes: frame.removes)
     }
 
     var frame: InterestFrame {
@@ -17,13 +19,15 @@ extension InterestUpdate {
 extension InterestEntry {
     init(_ entry: InterestFrame.Entry) {
         self.init(
-            flow: entry.flow, kind: entry.kind == .events ? .events : .responder, filters: entry.filters, group: entry.group, whenFull: entry.whenFull,
+            flow: entry.flow, kind: entry.kind == .events ? .events : .responder, filters: entry.filters, group: entry.group,
+            whenFull: entry.whenFull,
             windowMessages: entry.windowMessages, windowBytes: entry.windowBytes)
     }
 
     var wire: InterestFrame.Entry {
         InterestFrame.Entry(
-            flow: flow, kind: kind == .events ? .events : .responder, filters: filters, group: group, whenFull: whenFull, windowMessages: windowMessages,
+            flow: flow, kind: kind == .events ? .events : .responder, filters: filters, group: group, whenFull: whenFull,
+            windowMessages: windowMessages,
             windowBytes: windowBytes)
     }
 }
@@ -38,7 +42,8 @@ extension MemberRecord {
             case .left: .left
             }
         self.init(
-            node: member.node, incarnation: member.incarnation, counter: member.counter, state: state, address: member.address, zone: member.zone,
+            node: member.node, incarnation: member.incarnation, counter: member.counter, state: state, address: member.address,
+            zone: member.zone,
             roles: member.roles, protocolMin: UInt64(member.protocols.lowerBound), protocolMax: UInt64(member.protocols.upperBound))
     }
 

@@ -1,11 +1,10 @@
 import LLMgineBroker
-import LLMgineBroker
 import LLMgineBus
 import LLMgineCore
 import LLMgineFlow
 import LLMgineLink
-import LLMgineTransport
 import LLMgineRouting
+import LLMgineTransport
 import LLMgineWire
 import Logging
 import Synchronization
@@ -37,10 +36,12 @@ final class LeafRelay: Sendable {
     func start() {
         let leaf = link.leaf
         do throws(LLMgineError) {
-            let uplink = try node.bus.detachedSubscription(options: SubscriptionOptions(name: "from \(leaf)")) { [bus = node.bus] message, _ in
+            let uplink = try node.bus.detachedSubscription(options: SubscriptionOptions(name: "from \(leaf)")) {
+                [bus = node.bus] message, _ in
                 try await bus.publish(message, from: leaf)
             }
-            let responder = node.bus.detachedResponder(options: ResponderOptions(name: "for \(leaf)", concurrency: 256)) { [bus = node.bus] message, context, writer in
+            let responder = node.bus.detachedResponder(options: ResponderOptions(name: "for \(leaf)", concurrency: 256)) {
+                [bus = node.bus] message, context, writer in
                 let answer = try await bus.request(message, options: RequestOptions(deadline: context.deadline - .now))
                 for try await reply in answer { try await writer.send(reply.payload, eventType: reply.eventType) }
             }
@@ -50,7 +51,8 @@ final class LeafRelay: Sendable {
                 let window = uplink.subscriber.window(bytes: node.windowBytes)
                 state.log.add(
                     InterestEntry(
-                        flow: uplink.subscriber.id, kind: .events, filters: [">"], whenFull: .block, windowMessages: window.messages, windowBytes: window.bytes))
+                        flow: uplink.subscriber.id, kind: .events, filters: [">"], whenFull: .block, windowMessages: window.messages,
+                        windowBytes: window.bytes))
                 var entry = responder.entry
                 entry.filters = [">"]
                 state.log.add(entry)
@@ -82,7 +84,9 @@ final class LeafRelay: Sendable {
     func opened(_ entry: InterestEntry) {
         guard entry.kind == .events else { return }  // leaves are short-lived: they ask, they do not answer
         link.connection.update { outbox in
-            outbox.opened(flow: entry.flow, whenFull: .block(deadline: .seconds(86_400)), window: Credit(messages: entry.windowMessages, bytes: entry.windowBytes))
+            outbox.opened(
+                flow: entry.flow, whenFull: .block(deadline: .seconds(86_400)),
+                window: Credit(messages: entry.windowMessages, bytes: entry.windowBytes))
         }
         var options = SubscriptionOptions(name: "for \(link.peer)", group: entry.group, whenFull: entry.whenFull)
         options.relaysFor = link.leaf
@@ -121,7 +125,8 @@ final class LeafRelay: Sendable {
             do throws(LLMgineError) {
                 try await node.established(deadline: .seconds(5))
             } catch {
-                node.logger.warning("a leaf's subscription is not known everywhere yet", metadata: ["leaf": "\(link.peer)", "error": "\(error)"])
+                node.logger.warning(
+                    "a leaf's subscription is not known everywhere yet", metadata: ["leaf": "\(link.peer)", "error": "\(error)"])
             }
             action()
         }

@@ -63,7 +63,9 @@ extension Node {
         case .sendGossip(let id, let records): link(id)?.connection.send(.gossip(GossipFrame(members: records.map(\.wire))))
         case .sendLeaving(let id): link(id)?.connection.leave(deadline: .seconds(10))
         case .identityTaken(let incarnation):
-            logger.critical("another process lives under this node's name and is newer; this one must stop", metadata: ["incarnation": "\(incarnation)"])
+            logger.critical(
+                "another process lives under this node's name and is newer; this one must stop", metadata: ["incarnation": "\(incarnation)"]
+            )
         }
     }
 
@@ -80,7 +82,10 @@ extension Node {
         guard let link else { return }
         logger.info(
             "peer linked",
-            metadata: ["peer": "\(node)", "address": "\(link.connection.address)", "role": "\(link.connection.role)", "kind": leaf ? "leaf" : "core"])
+            metadata: [
+                "peer": "\(node)", "address": "\(link.connection.address)", "role": "\(link.connection.role)",
+                "kind": leaf ? "leaf" : "core",
+            ])
         guard leaf else { return }
         let relay = LeafRelay(link: link, node: self)
         state.withLock { $0.relays[id] = relay }
@@ -110,7 +115,8 @@ extension Node {
             case .fault(let error): (CloseReason(error), error.detail)
             }
         if case .duplicateIdentity = reason {
-            logger.error("refused a second process with a peer's name", metadata: ["peer": "\(link.peer)", "address": "\(link.connection.address)"])
+            logger.error(
+                "refused a second process with a peer's name", metadata: ["peer": "\(link.peer)", "address": "\(link.connection.address)"])
         }
         link.connection.close(code, detail: detail)
     }
@@ -120,7 +126,8 @@ extension Node {
         logger.debug("dialling", metadata: ["address": "\(address)"])
         endpoint.dial(target, delegate: self).whenFailure { error in
             self.logger.debug("no connection", metadata: ["address": "\(address)", "error": "\(error)"])
-            self.turnedAway(by: address, error as? LLMgineError ?? LLMgineError(.connectionClosed, "cannot connect to \(address)", cause: error))
+            self.turnedAway(
+                by: address, error as? LLMgineError ?? LLMgineError(.connectionClosed, "cannot connect to \(address)", cause: error))
             self.tell { $0.dialFailed(address, at: self.elapsed, random: Double.random(in: 0..<1), into: &$1) }
         }
     }
@@ -213,5 +220,7 @@ extension Node: ClusterAttachment {
 extension Node {
     /// Returns once every node that can be reached knows all subscriptions and responders made here so far.
     /// - Throws: `deadlineExceeded`.
-    public func established(within deadline: Duration = .seconds(10)) async throws(LLMgineError) { try await established(deadline: deadline) }
+    public func established(within deadline: Duration = .seconds(10)) async throws(LLMgineError) {
+        try await established(deadline: deadline)
+    }
 }

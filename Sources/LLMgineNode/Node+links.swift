@@ -32,7 +32,9 @@ extension Node: LinkDelegate {
             }
             let flow = link.inbound(subscriber, windowBytes: windowBytes)
             try flow.received(messages: chunk.count, bytes: data.index.payloadBytes)
-            if !subscriber.deliver(InboundDelivery(chunk: chunk, credit: flow)) { flow.consumed(messages: chunk.count, bytes: data.index.payloadBytes) }
+            if !subscriber.deliver(InboundDelivery(chunk: chunk, credit: flow)) {
+                flow.consumed(messages: chunk.count, bytes: data.index.payloadBytes)
+            }
         }
     }
 
@@ -79,7 +81,9 @@ extension Node: LinkDelegate {
             _ = connection.update { outbox in outbox.granted(flow: grant.flow, limit) }
             bus.desk.creditChanged(grant.flow, link: id, granted: grant.maximumMessages)
         case .blocked(let blocked):
-            guard let subscriber = state.withLock({ $0.subscribers[blocked.flow] }) ?? state.withLock({ $0.relays[id] })?.uplink(blocked.flow) else { return }
+            guard
+                let subscriber = state.withLock({ $0.subscribers[blocked.flow] }) ?? state.withLock({ $0.relays[id] })?.uplink(blocked.flow)
+            else { return }
             link.inbound(subscriber, windowBytes: windowBytes).blocked()
         case .gap(let gap): state.withLock { $0.subscribers[gap.flow] }?.noteGap(Int(clamping: gap.count), priority: gap.priority)
         case .replyError(let failure):
@@ -120,7 +124,8 @@ extension Node: LinkDelegate {
         logger.log(
             level: level, wasEstablished ? "link closed" : "connection refused",
             metadata: [
-                "peer": "\(link?.peer.description ?? "?")", "address": "\(connection.address)", "reason": "\(closure.reason.text)", "by": "\(closure.origin)",
+                "peer": "\(link?.peer.description ?? "?")", "address": "\(connection.address)", "reason": "\(closure.reason.text)",
+                "by": "\(closure.origin)",
                 "detail": "\(closure.detail)", "lost": "\(lost.reduce(0) { $0 + $1.messages })",
             ])
         let address = connection.address

@@ -82,7 +82,8 @@ public final class Node: Service, Sendable {
         self.control = group.next()
         self.windowBytes = max(4 << 20, UInt64(configuration.maximumPayload) * 2)
         let own = MemberRecord(
-            node: configuration.name, incarnation: incarnation, address: settings.advertised, zone: configuration.zone, roles: configuration.roles)
+            node: configuration.name, incarnation: incarnation, address: settings.advertised, zone: configuration.zone,
+            roles: configuration.roles)
         let broker = BrokerMachine(
             BrokerMachine.Configuration(own: own, kind: configuration.kind == .leaf ? .leaf : .core, seeds: configuration.seeds))
         self.machine = .makeBoxSendingValue(broker, eventLoop: control)
@@ -100,14 +101,17 @@ public final class Node: Service, Sendable {
         var address = settings.advertised
         let endpoint = LinkEndpoint(material: settings.material, limits: limits, group: group) { [self] in
             HelloFrame(
-                cluster: configuration.cluster, node: configuration.name, incarnation: incarnation, zone: configuration.zone, roles: configuration.roles,
-                advertisedAddress: advertised.withLock { $0 }, kind: configuration.kind == .leaf ? .leaf : .core, limits: limits, build: LLMgineVersion.text)
+                cluster: configuration.cluster, node: configuration.name, incarnation: incarnation, zone: configuration.zone,
+                roles: configuration.roles,
+                advertisedAddress: advertised.withLock { $0 }, kind: configuration.kind == .leaf ? .leaf : .core, limits: limits,
+                build: LLMgineVersion.text)
         }
         if let listen = settings.listen {
             let listener = try await endpoint.listen(on: listen, delegate: self)
             state.withLock { $0.listener = listener }
             if configuration.advertise == nil, let bound = listener.address, !listen.isWildcard { address = bound.description }
-            logger.info("listening", metadata: ["address": "\(listener.address?.description ?? "?")", "cluster": "\(configuration.cluster)"])
+            logger.info(
+                "listening", metadata: ["address": "\(listener.address?.description ?? "?")", "cluster": "\(configuration.cluster)"])
         }
         advertised.withLock { [address] in $0 = address }
         state.withLock { $0.endpoint = endpoint }
@@ -233,7 +237,9 @@ public final class Node: Service, Sendable {
             if isJoined { continuation.resume() }
         }
         bus.timers.cancel(timer)
-        if peers.isEmpty { logger.warning("no seed has answered yet; dialling on", metadata: ["seeds": "\(configuration.seeds.joined(separator: " "))"]) }
+        if peers.isEmpty {
+            logger.warning("no seed has answered yet; dialling on", metadata: ["seeds": "\(configuration.seeds.joined(separator: " "))"])
+        }
     }
 
     /// The first peer's interest is known, or the time for it is over.
@@ -260,7 +266,10 @@ private struct StartSettings {
         }
         guard configuration.zone.isEmpty || NodeID.isValid(configuration.zone), configuration.roles.count <= WireLimits.roles,
             configuration.roles.allSatisfy(NodeID.isValid)
-        else { throw LLMgineError(.invalidConfiguration, "zone and roles are names of 1 to 63 of a-z A-Z 0-9 - _ . and there are at most 16 roles") }
+        else {
+            throw LLMgineError(
+                .invalidConfiguration, "zone and roles are names of 1 to 63 of a-z A-Z 0-9 - _ . and there are at most 16 roles")
+        }
         for seed in configuration.seeds { _ = try HostPort(seed) }
         guard WireLimits.payloadRange.contains(configuration.maximumPayload) else {
             throw LLMgineError(.invalidConfiguration, "the maximum payload is \(configuration.maximumPayload), expected 1 KiB to 16 MiB")
@@ -279,7 +288,8 @@ private struct StartSettings {
         guard material.identity.node == configuration.name, material.identity.cluster == configuration.cluster else {
             throw LLMgineError(
                 .identityRefused,
-                "the certificate is for \(material.identity), the configuration says llmgine://\(configuration.cluster)/\(configuration.name)")
+                "the certificate is for \(material.identity), the configuration says llmgine://\(configuration.cluster)/\(configuration.name)"
+            )
         }
         self.material = material
     }

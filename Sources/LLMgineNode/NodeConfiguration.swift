@@ -42,7 +42,8 @@ public struct NodeConfiguration: Sendable {
 
     /// A configuration with the documented defaults.
     public init(
-        name: NodeID, cluster: String = "llmgine", kind: Kind = .core, listen: String? = "0.0.0.0:7400", advertise: String? = nil, seeds: [String] = [],
+        name: NodeID, cluster: String = "llmgine", kind: Kind = .core, listen: String? = "0.0.0.0:7400", advertise: String? = nil,
+        seeds: [String] = [],
         certificates: CertificateSource = .directory("certs"), roles: [String] = [], zone: String = "", joinTimeout: Duration = .seconds(2),
         stopDeadline: Duration = .seconds(10), maximumPayload: Int = 1 << 20, eventLoops: Int? = nil
     ) {

@@ -58,11 +58,13 @@ extension Node {
         let links = state.withLock { $0.links }
         let nodes = try? await control.submit { self.machine.value.nodes }.get()
         let own = NodeStatus.Member(
-            node: configuration.name, state: "self", address: listeningAddress ?? "", roles: configuration.roles, roundTripMicroseconds: nil, interests: 0)
+            node: configuration.name, state: "self", address: listeningAddress ?? "", roles: configuration.roles,
+            roundTripMicroseconds: nil, interests: 0)
         let others = (nodes ?? []).filter { $0.node != configuration.name }.map { status in
             NodeStatus.Member(
                 node: status.node, state: Node.describe(status), address: status.record?.address ?? "", roles: status.record?.roles ?? [],
-                roundTripMicroseconds: status.link.flatMap { links[$0]?.connection.roundTrip }.map { $0.microseconds }, interests: status.interestEntries)
+                roundTripMicroseconds: status.link.flatMap { links[$0]?.connection.roundTrip }.map { $0.microseconds },
+                interests: status.interestEntries)
         }
         return NodeStatus(
             node: configuration.name, cluster: configuration.cluster, version: LLMgineVersion.text, members: [own] + others,

@@ -2,8 +2,8 @@ import LLMgineBroker
 import LLMgineBus
 import LLMgineCore
 import LLMgineFlow
-import LLMgineRouting
 import LLMgineLink
+import LLMgineRouting
 import LLMgineTransport
 import LLMgineWire
 import NIOCore
@@ -47,7 +47,8 @@ final class PeerLink: RemoteLink {
         let flow = RemoteFlow(link: self, flow: entry.flow, filters: entry.filters, group: entry.group)
         state.withLock { $0.routes[entry.flow] = flow }
         connection.update { outbox in
-            outbox.opened(flow: entry.flow, whenFull: entry.whenFull, window: Credit(messages: entry.windowMessages, bytes: entry.windowBytes))
+            outbox.opened(
+                flow: entry.flow, whenFull: entry.whenFull, window: Credit(messages: entry.windowMessages, bytes: entry.windowBytes))
         }
         return flow
     }
@@ -82,7 +83,8 @@ final class PeerLink: RemoteLink {
 
     func sendRequest(_ request: UInt64, flow: UInt32, deadline: Duration, replyWindow: UInt64, _ message: Message) throws(LLMgineError) {
         try connection.send(encoding: message) { run in
-            .request(RequestFrame(request: request, flow: flow, deadline: deadline, replyMessages: replyWindow, replyBytes: .max, message: run))
+            .request(
+                RequestFrame(request: request, flow: flow, deadline: deadline, replyMessages: replyWindow, replyBytes: .max, message: run))
         }
     }
 
@@ -200,7 +202,9 @@ final class InboundFlow: CreditReturn {
     /// - Throws: `creditOverdrawn`.
     func received(messages: Int, bytes: Int) throws(LLMgineError) {
         let result = ledger.withLock { ledger -> Result<Void, LLMgineError> in
-            do throws(LLMgineError) { return .success(try ledger.received(messages: messages, bytes: bytes)) } catch { return .failure(error) }
+            do throws(LLMgineError) { return .success(try ledger.received(messages: messages, bytes: bytes)) } catch {
+                return .failure(error)
+            }
         }
         try result.get()
     }
@@ -225,7 +229,8 @@ extension AnySubscriber {
     /// What peers are told of it.
     func entry(windowBytes: UInt64) -> InterestEntry {
         InterestEntry(
-            flow: id, kind: .events, filters: filters, group: options.group, whenFull: options.whenFull, windowMessages: UInt64(options.capacity),
+            flow: id, kind: .events, filters: filters, group: options.group, whenFull: options.whenFull,
+            windowMessages: UInt64(options.capacity),
             windowBytes: windowBytes)
     }
 }

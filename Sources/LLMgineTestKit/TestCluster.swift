@@ -4,8 +4,8 @@ public import LLMgineObservability
 public import LLMgineTransport
 import Logging
 
-import struct Foundation.UUID
 import class Foundation.FileManager
+import struct Foundation.UUID
 
 /// Real nodes in this process, joined over TLS on loopback, with certificates of their own in a temporary directory.
 public final class TestCluster: Sendable {
@@ -28,12 +28,15 @@ public final class TestCluster: Sendable {
         observability: ObservabilityManager? = nil, eventLoops: Int = 1
     ) async throws -> Node {
         let logger = Logger(label: "llmgine.test") { _ in SwiftLogNoOpLogHandler() }
-        return try await Node(configuration: try configuration(node, seeds: seeds, roles: roles, kind: kind, listen: listen, eventLoops: eventLoops), observability: observability, logger: logger)
+        return try await Node(
+            configuration: try configuration(node, seeds: seeds, roles: roles, kind: kind, listen: listen, eventLoops: eventLoops),
+            observability: observability, logger: logger)
     }
 
     /// What such a node is made with.
     public func configuration(
-        _ node: NodeID, seeds: [String] = [], roles: [String] = [], kind: NodeConfiguration.Kind = .core, listen: String = "127.0.0.1:0", eventLoops: Int = 1
+        _ node: NodeID, seeds: [String] = [], roles: [String] = [], kind: NodeConfiguration.Kind = .core, listen: String = "127.0.0.1:0",
+        eventLoops: Int = 1
     ) throws -> NodeConfiguration {
         NodeConfiguration(
             name: node, cluster: name, kind: kind, listen: listen, seeds: seeds, certificates: try certificates(for: node), roles: roles,
@@ -67,7 +70,9 @@ extension Node {
     public func linked(to count: Int) async throws {
         let end = ContinuousClock.now + .seconds(20)
         while peers.count < count {
-            guard ContinuousClock.now < end else { throw LLMgineError(.deadlineExceeded, "\(configuration.name) is linked to \(peers), wanted \(count)") }
+            guard ContinuousClock.now < end else {
+                throw LLMgineError(.deadlineExceeded, "\(configuration.name) is linked to \(peers), wanted \(count)")
+            }
             await Task.yield()
         }
     }

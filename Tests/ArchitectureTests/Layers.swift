@@ -42,7 +42,9 @@ enum Layers {
         shell(4, "OTLPSink", "OTLP"),
 
         shell(5, "", "Core", "LLM", "Bus", "Node", "Transport", "Observability", "Workers", "Providers", "OTLPExporter"),
-        shell(5, "TestKit", "Core", "Wire", "Link", "Flow", "Routing", "Broker", "Membership", "Bus", "LLM", "Transport", "Node", "Observability"),
+        shell(
+            5, "TestKit", "Core", "Wire", "Link", "Flow", "Routing", "Broker", "Membership", "Bus", "LLM", "Transport", "Node",
+            "Observability"),
 
         shell(6, "Command", "", "Core", "LLM", "Bus", "Node", "Transport", "Observability", "Workers", "OTLP", "OTLPSink"),
     ]

@@ -21,7 +21,8 @@ import Testing
 
     @Test func `is demoted at the deadline, loses its oldest, and is waited for again once it has caught up`() async throws {
         let bus = MessageBus(.swift)
-        let held = try await HeldSubscription(on: bus, options: .init(name: "slow", capacity: 2, whenFull: .block(deadline: .milliseconds(1))))
+        let held = try await HeldSubscription(
+            on: bus, options: .init(name: "slow", capacity: 2, whenFull: .block(deadline: .milliseconds(1))))
         try await bus.publish(Tick(number: 1), to: "t")
         let late = try await bus.publish(Tick(number: 2), to: "t")
         #expect((late.slow, late.evicted, late.accepted) == (["slow"], 1, 1))
@@ -33,7 +34,8 @@ import Testing
         while held.subscription.statistics.queued > 0 { await Task.yield() }
 
         let again = Gate()
-        try await bus.subscribe("u", options: .init(name: "slow2", capacity: 1, whenFull: .block(deadline: .milliseconds(1)))) { (_: Tick, _) in
+        try await bus.subscribe("u", options: .init(name: "slow2", capacity: 1, whenFull: .block(deadline: .milliseconds(1)))) {
+            (_: Tick, _) in
             await again.pass()
         }
         try await bus.publish(Tick(number: 0), to: "u")
@@ -48,7 +50,8 @@ import Testing
         let bus = MessageBus(.swift)
         let gates = [Gate(), Gate()]
         let seen = Journal<Int>()
-        let subscription = try await bus.subscribe("t", options: .init(capacity: 2, whenFull: .block(deadline: .milliseconds(1)))) { (tick: Tick, _) in
+        let subscription = try await bus.subscribe("t", options: .init(capacity: 2, whenFull: .block(deadline: .milliseconds(1)))) {
+            (tick: Tick, _) in
             seen.add(tick.number)
             if tick.number == 0 { await gates[0].pass() }
             if tick.number == 10 { await gates[1].pass() }

@@ -33,7 +33,8 @@ import Testing
         let bus = MessageBus(
             BusResilience(
                 retry: RetryPolicy(maximumRetries: 2, initialDelay: .zero),
-                circuitBreaker: Bool.random(using: &random) ? BreakerPolicy(failureThreshold: 3, recovery: .milliseconds(1), successThreshold: 1) : nil,
+                circuitBreaker: Bool.random(using: &random)
+                    ? BreakerPolicy(failureThreshold: 3, recovery: .milliseconds(1), successThreshold: 1) : nil,
                 deadLetterCapacity: 100))
         var subscriptions: [Subscription] = []
         for _ in 0..<Int.random(in: 1...4, using: &random) {

@@ -35,7 +35,8 @@ import Testing
         }
         for number in 0..<3 { try await bus.publish(Tick(number: number), to: "t") }
         await bus.stop()
-        guard case .distribution(let durations) = bus.observability.metrics.snapshot()[.eventProcessingDuration, [.init("handler", "s")]] else {
+        guard case .distribution(let durations) = bus.observability.metrics.snapshot()[.eventProcessingDuration, [.init("handler", "s")]]
+        else {
             Issue.record("no durations")
             return
         }

@@ -84,7 +84,8 @@ import Testing
     @Test func `in a handler never waits for itself`() async throws {
         let bus = MessageBus(.swift)
         let seen = Journal<Int>()
-        let subscription = try await bus.subscribe("t", options: .init(capacity: 4, whenFull: .block(deadline: .seconds(600)))) { (tick: Tick, _) in
+        let subscription = try await bus.subscribe("t", options: .init(capacity: 4, whenFull: .block(deadline: .seconds(600)))) {
+            (tick: Tick, _) in
             seen.add(tick.number)
             guard tick.number == 0 else { return }
             for number in 1...20 { try await bus.publish(Tick(number: number), to: "t") }

@@ -34,7 +34,9 @@ import Testing
         #expect(letter.error.cause is Mishap)
         #expect((letter.attempts, letter.subscription, letter.id) == (4, "s", 1))
         #expect(letter.message == MessageID(node: "n", incarnation: Incarnation(1), sequence: 1))
-        #expect((letter.content.topic, letter.content.session, letter.content.headers["a"], letter.content.eventType) == ("t", "x", "b", "Tick"))
+        #expect(
+            (letter.content.topic, letter.content.session, letter.content.headers["a"], letter.content.eventType) == ("t", "x", "b", "Tick")
+        )
         #expect(try Tick(decoding: letter.content.payload) == Tick(number: 1))
         #expect(letter.firstAttempt >= began && letter.lastAttempt >= letter.firstAttempt)
         #expect(await seen.first(1) == [2])
@@ -76,7 +78,8 @@ import Testing
     }
 
     @Test func `waits between attempts, and no longer than the bus lives`() async throws {
-        let bus = MessageBus(BusResilience(retry: RetryPolicy(initialDelay: .seconds(3600), maximumDelay: .seconds(3600), hasJitter: false)))
+        let bus = MessageBus(
+            BusResilience(retry: RetryPolicy(initialDelay: .seconds(3600), maximumDelay: .seconds(3600), hasJitter: false)))
         let calls = Journal<Int>()
         try await bus.subscribe("t") { (_: Tick, context) in
             calls.add(context.attempt)
@@ -93,7 +96,9 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct `Dead letters` {
     /// A bus with a handler that fails while it is told to.
-    private func failing(_ resilience: BusResilience = .swift) async throws -> (bus: MessageBus, calls: Journal<EventContext>, works: Atomicity) {
+    private func failing(_ resilience: BusResilience = .swift) async throws -> (
+        bus: MessageBus, calls: Journal<EventContext>, works: Atomicity
+    ) {
         let bus = MessageBus(resilience)
         let calls = Journal<EventContext>()
         let works = Atomicity()

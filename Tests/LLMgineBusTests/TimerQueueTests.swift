@@ -26,9 +26,9 @@ import Testing
     @Test func `runs nothing that was cancelled`() async {
         let ran = Journal<Int>()
         let now = ContinuousClock.now
-        let ids = (0..<5000).map { number in timers.schedule(at: now + .milliseconds(5)) { ran.add(number) } }
+        let ids = (0..<5000).map { number in timers.schedule(at: now + .seconds(1)) { ran.add(number) } }
         for id in ids where id % 5 != 0 { timers.cancel(id) }
-        timers.schedule(at: now + .milliseconds(6)) { ran.add(-1) }
+        timers.schedule(at: now + .milliseconds(1050)) { ran.add(-1) }
         let all = await ran.first(1001)
         #expect(all.count == 1001 && all.last == -1)
         #expect(Set(all).count == 1001)

@@ -18,7 +18,9 @@ final class Census: Sendable {
             self.number = number
             census.alive.add(1, ordering: .sequentiallyConsistent)
         }
-        deinit { census.lowest.min(census.alive.subtract(1, ordering: .sequentiallyConsistent).newValue, ordering: .sequentiallyConsistent) }
+        deinit {
+            census.lowest.min(census.alive.subtract(1, ordering: .sequentiallyConsistent).newValue, ordering: .sequentiallyConsistent)
+        }
     }
 }
 

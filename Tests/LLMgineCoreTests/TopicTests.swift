@@ -2,7 +2,9 @@ import LLMgineCore
 import Testing
 
 @Suite struct `A topic` {
-    @Test(arguments: ["a", "a.b", "orders.eu.placed", "ü.x", String(repeating: "a", count: 256), Array(repeating: "t", count: 32).joined(separator: ".")])
+    @Test(arguments: [
+        "a", "a.b", "orders.eu.placed", "ü.x", String(repeating: "a", count: 256), Array(repeating: "t", count: 32).joined(separator: "."),
+    ])
     func `is accepted when it keeps the rules`(text: String) throws {
         #expect(try Topic(text).text == text)
     }

@@ -77,11 +77,14 @@ struct RecordingLogHandler: LogHandler {
         try await expectUndisturbed(nodes)
     }
 
-    @Test(arguments: ["PUB orders 5\r\nhello\r\n", "GET / HTTP/1.1\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}garbage", "\u{0}\u{0}\u{0}\u{4}\u{1}\u{0}\u{0}\u{0}"])
+    @Test(arguments: [
+        "PUB orders 5\r\nhello\r\n", "GET / HTTP/1.1\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}garbage", "\u{0}\u{0}\u{0}\u{4}\u{1}\u{0}\u{0}\u{0}",
+    ])
     func `bytes that are not TLS`(text: String) async throws {
         let nodes = try await pair()
         let address = try HostPort(nodes[0].listeningAddress ?? "")
-        let channel = try await ClientBootstrap(group: NIOSingletons.posixEventLoopGroup).connect(host: address.host, port: address.port).get()
+        let channel = try await ClientBootstrap(group: NIOSingletons.posixEventLoopGroup).connect(host: address.host, port: address.port)
+            .get()
         try await channel.writeAndFlush(ByteBuffer(string: text + String(repeating: "x", count: 64)))
         #expect(await firstLine(containing: "connection refused").contains("TLS"))
         try await channel.closeFuture.get()  // the node closes it

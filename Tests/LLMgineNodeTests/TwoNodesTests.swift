@@ -68,7 +68,8 @@ final class Inbox<Element: Sendable>: Sendable {
         try await subscription.established()
         let trace = TraceContext(traceHigh: 1, traceLow: 2, span: 3, flags: 1)
         let sent = Message(
-            topic: "raw.one", payload: ByteBuffer(string: "hello"), eventType: "Greeting", priority: .high, session: "s1", headers: ["k": "v"], trace: trace,
+            topic: "raw.one", payload: ByteBuffer(string: "hello"), eventType: "Greeting", priority: .high, session: "s1",
+            headers: ["k": "v"], trace: trace,
             timeToLive: .seconds(60))
         try await nodes[0].bus.publish(sent)
         let got = try #require(await inbox.wait(for: 1).first)
@@ -95,7 +96,9 @@ final class Inbox<Element: Sendable>: Sendable {
         let reply = try await nodes[0].bus.request(Message(topic: "echo", payload: ByteBuffer(string: "ping"))).first()
         #expect(reply.payload == ByteBuffer(string: "ping"))
         var seen = 0
-        for try await reply in try await nodes[0].bus.request(Message(topic: "count", payload: ByteBuffer()), options: RequestOptions(replyWindow: 7)) {
+        for try await reply in try await nodes[0].bus.request(
+            Message(topic: "count", payload: ByteBuffer()), options: RequestOptions(replyWindow: 7))
+        {
             #expect(reply.payload == ByteBuffer(integer: seen))
             seen += 1
         }
@@ -112,7 +115,9 @@ final class Inbox<Element: Sendable>: Sendable {
         let nodes = try await cluster.mesh(["a", "b"])
         let inbox = Inbox<Int>()
         let gate = Inbox<Void>()
-        let subscription = try await nodes[1].bus.subscribe("slow", options: SubscriptionOptions(capacity: 16, whenFull: .block(deadline: .seconds(60)))) {
+        let subscription = try await nodes[1].bus.subscribe(
+            "slow", options: SubscriptionOptions(capacity: 16, whenFull: .block(deadline: .seconds(60)))
+        ) {
             (order: OrderPlaced, _) in
             if order.id == 1 { _ = await gate.wait(for: 1) }
             inbox.add(order.id)

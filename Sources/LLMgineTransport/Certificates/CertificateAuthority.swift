@@ -105,7 +105,8 @@ public struct CertificateAuthority: Sendable {
 
     /// Issues a certificate with any alternative names: what a test needs to show that odd ones are refused.
     package func issue(
-        names: [GeneralName], node: NodeID, hosts: [String] = [], lifetime: Duration = .seconds(86_400), start: Date = CertificateAuthority.defaultStart
+        names: [GeneralName], node: NodeID, hosts: [String] = [], lifetime: Duration = .seconds(86_400),
+        start: Date = CertificateAuthority.defaultStart
     ) throws(LLMgineError) -> IssuedCertificate {
         var all = names
         for host in ["localhost"] + hosts where host != "localhost" || !all.contains(.dnsName("localhost")) {
