@@ -43,8 +43,8 @@ extension MessageBus {
         _ event: E, to topic: Topic = E.topic, options: PublishOptions = PublishOptions()
     ) async throws(LLMgineError) -> PublishReceipt {
         try checkRunning()
-        if let receipt = publishAtOnce(event, to: topic, options: options) { return receipt }
         let number = sequence.add(1, ordering: .relaxed).newValue
+        if let receipt = publishAtOnce(event, to: topic, number: number, options: options) { return receipt }
         guard observability.tracer.isEnabled else {
             return try await publish(event, to: topic, number: number, options: options, trace: options.trace)
         }
@@ -61,13 +61,14 @@ extension MessageBus {
 
     /// The usual case, which needs no suspension point and so no frame of its own: no tracing, and one subscription on this node that has room.
     /// - Returns: nil, with nothing done, in all other cases.
-    private func publishAtOnce<E: Event>(_ event: E, to topic: borrowing Topic, options: borrowing PublishOptions) -> PublishReceipt? {
+    private func publishAtOnce<E: Event>(
+        _ event: E, to topic: borrowing Topic, number: UInt64, options: borrowing PublishOptions
+    ) -> PublishReceipt? {
         guard !observability.tracer.isEnabled else { return nil }
         let route = router.route(for: topic)
         guard route.isPlain, route.locals.count == 1 else { return nil }
         let subscriber = route.locals[0]
         guard subscriber.valueType == ObjectIdentifier(E.self), subscriber.sees(options.session) else { return nil }
-        let number = sequence.add(1, ordering: .relaxed).newValue
         let extras = MessageExtras(headers: options.headers, trace: options.trace, timeToLive: options.timeToLive)
         let offer = subscriber.mailbox.offer(
             event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
@@ -78,11 +79,10 @@ extension MessageBus {
     }
 
     /// The same for bytes that only one link wants.
-    private func publishAtOnce(_ message: borrowing Message) throws(LLMgineError) -> PublishReceipt? {
+    private func publishAtOnce(_ message: borrowing Message, number: UInt64) throws(LLMgineError) -> PublishReceipt? {
         guard !observability.tracer.isEnabled else { return nil }
         let route = router.route(for: message.topic)
         guard route.locals.isEmpty, route.groups.isEmpty, route.remotes.count == 1 else { return nil }
-        let number = sequence.add(1, ordering: .relaxed).newValue
         let offer = route.remotes[0].offer(message, sequence: number)
         switch offer {
         case .full: return nil
@@ -141,15 +141,19 @@ extension MessageBus {
     @discardableResult
     public func publish(_ message: Message) async throws(LLMgineError) -> PublishReceipt {
         try checkRunning()
-        if let receipt = try publishAtOnce(message) { return receipt }
-        return try await publish(message, from: nil)
+        let number = sequence.add(1, ordering: .relaxed).newValue
+        if let receipt = try publishAtOnce(message, number: number) { return receipt }
+        return try await publish(message, numbered: number, from: nil)
     }
 
     /// The same for a message that a leaf published: its own subscriptions do not get it back.
     @discardableResult
     package func publish(_ message: Message, from leaf: LeafID?) async throws(LLMgineError) -> PublishReceipt {
         try checkRunning()
-        let number = sequence.add(1, ordering: .relaxed).newValue
+        return try await publish(message, numbered: sequence.add(1, ordering: .relaxed).newValue, from: leaf)
+    }
+
+    private func publish(_ message: Message, numbered number: UInt64, from leaf: LeafID?) async throws(LLMgineError) -> PublishReceipt {
         guard observability.tracer.isEnabled else { return try await publish(message, number: number, from: leaf) }
         let (trace, span) = observability.tracer.begin(.publish, message.topic, below: message.trace)
         var message = message
