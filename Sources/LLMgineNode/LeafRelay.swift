@@ -113,7 +113,7 @@ final class LeafRelay: Sendable {
     private func forward(_ message: Message, to flow: UInt32) async throws {
         let number = sequence.add(1, ordering: .relaxed).newValue
         while try link.connection.append(message, sequence: number, to: [flow]) == .full {
-            _ = await link.connection.waitForRoom { _ in }
+            _ = await link.connection.waitForRoom(for: [flow]) { _ in }
             try Task.checkCancellation()
         }
     }

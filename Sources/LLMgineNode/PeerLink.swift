@@ -176,7 +176,7 @@ final class LinkRoute: RemoteRoute {
         }
     }
 
-    func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool { await link.connection.waitForRoom(onRegistered) }
+    func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool { await link.connection.waitForRoom(for: flows, onRegistered) }
     func giveUp(_ waiter: UInt64) { link.connection.giveUp(waiter) }
 
     func demote() -> [String] {
