@@ -295,7 +295,11 @@ private struct RemoteProvider: LLMProvider {
         let asked = request
         _ = try await ServiceContext.withValue(context) { try await LLMClient(bus: near).generate(asked) }
 
-        let nearSpans = spans(of: near)
+        var nearSpans = spans(of: near)
+        while !nearSpans.contains(where: { $0.kind == .request }) {  // recorded when the answer has been read to its end
+            await Task.yield()
+            nearSpans += spans(of: near)
+        }
         let client = try #require(nearSpans.first { $0.kind == .llmChat })
         let sent = try #require(nearSpans.first { $0.kind == .request })
         #expect(sent.parent == client.context.span)
@@ -307,7 +311,11 @@ private struct RemoteProvider: LLMProvider {
         #expect(client.notes.contains { if case .worker("b") = $0 { true } else { false } })
         #expect(client.notes.contains { if case .timeToFirstChunk = $0 { true } else { false } })
 
-        let farSpans = spans(of: far)
+        var farSpans = spans(of: far)
+        while !farSpans.contains(where: { $0.kind == .respond }) {  // recorded after the last reply has gone
+            await Task.yield()
+            farSpans += spans(of: far)
+        }
         let served = try #require(farSpans.first { $0.kind == .respond })
         #expect(served.parent == sent.context.span)
         #expect(served.parentIsRemote)
