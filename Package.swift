@@ -147,8 +147,8 @@ let package = Package(
         module(
             "LLMgine",
             [
-                "LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability", "LLMgineWorkers",
-                "LLMgineProviders", "LLMgineOTLPExporter", External.configuration, External.lifecycle, External.unixSignals,
+                "LLMgineCore", "LLMgineLLM", "LLMgineResilience", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability",
+                "LLMgineWorkers", "LLMgineProviders", "LLMgineOTLPExporter", External.configuration, External.lifecycle, External.unixSignals,
                 External.logging,
             ]),
 
@@ -192,7 +192,7 @@ let package = Package(
             name: "Bench",
             dependencies: [
                 "LLMgine", "LLMgineCore", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineWire", "LLMgineObservability",
-                "LLMgineRouting",
+                "LLMgineRouting", "LLMgineResilience", "LLMgineTestKit",
                 External.arguments, External.histogram, External.nioCore, External.nioPosix, External.nioTLS, External.nioSSL,
                 .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
             ],

@@ -24,6 +24,20 @@ extension MessageBus {
         observability.metrics.observe(.circuitBreakerState, labels: labels) { [weak self] in
             self?.subscribers(named: name).map(\.breaker.state.number).max() ?? 0
         }
+        observability.metrics.observe(.backpressureActive, labels: labels) { [weak self] in
+            self?.subscribers(named: name).contains { $0.mailbox.metrics.isBackpressureActive } ?? false ? 1 : 0
+        }
+    }
+
+    /// The breaker of a command's handler on this node, for as long as it has one.
+    func observeBreaker(ofCommand type: String) {
+        observability.metrics.observe(.circuitBreakerState, labels: [.init("command", type)]) { [weak self] in
+            self?.registry.withLock { $0.commandHandlers[type] }?.breaker.state.number ?? 0
+        }
+    }
+
+    func forgetBreaker(ofCommand type: String) {
+        observability.metrics.remove(.circuitBreakerState, labels: [.init("command", type)])
     }
 
     /// Forgets them with the last subscription of the name.
@@ -31,6 +45,7 @@ extension MessageBus {
         let labels = [MetricsRegistry.Label("handler", name)]
         observability.metrics.remove(.queueSize, labels: labels)
         observability.metrics.remove(.circuitBreakerState, labels: labels)
+        observability.metrics.remove(.backpressureActive, labels: labels)
     }
 
     func subscribers(named name: String) -> [AnySubscriber] {

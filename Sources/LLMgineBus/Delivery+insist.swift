@@ -160,7 +160,7 @@ extension Subscriber {
     }
 
     /// The event as a message, encoded if it is not one yet.
-    private func content(_ message: Message?, _ value: Value?, _ envelope: Envelope) -> (Message, LLMgineError?) {
+    func content(_ message: Message?, _ value: Value?, _ envelope: Envelope) -> (Message, LLMgineError?) {
         if let message { return (message, nil) }
         var content = Message(
             topic: envelope.run.topic, payload: ByteBuffer(), eventType: form.eventType, priority: envelope.run.priority,

@@ -22,6 +22,20 @@ struct DeliveryServices: Sendable {
     }
 }
 
+/// The metrics of the queues of one handler's name, looked up once.
+struct QueueMeters: Sendable {
+    let dropped: MetricsRegistry.Counter
+    let rejected: MetricsRegistry.Counter
+    let highWater: MetricsRegistry.Counter
+
+    init(of handler: String, in metrics: MetricsRegistry) {
+        let labels = [MetricsRegistry.Label("handler", handler)]
+        dropped = metrics.counter(.queueDropped, labels: labels)
+        rejected = metrics.counter(.queueRejected, labels: labels)
+        highWater = metrics.counter(.queueHighWater, labels: labels)
+    }
+}
+
 /// The metrics of one handler, looked up once. Subscriptions of one name share them.
 struct HandlerMeters: Sendable {
     let processed: MetricsRegistry.Counter

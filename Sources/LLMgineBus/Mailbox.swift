@@ -1,4 +1,5 @@
 import LLMgineCore
+import LLMgineResilience
 import Synchronization
 
 /// What waits for one handler: four priority classes, bounded together.
@@ -69,7 +70,7 @@ final class Mailbox: Sendable {
         }
     }
 
-    fileprivate struct State {
+    struct State {
         var lanes: InlineArray<4, Lane>
         /// Messages that ever entered.
         var entered = 0
@@ -83,28 +84,38 @@ final class Mailbox: Sendable {
         var isDemoted = false
         var evicted: UInt64 = 0
         var rejected: UInt64 = 0
+        var gate: QueueGate
+        /// Of the evicted ones, those that were counted as finished, because somebody else took them out.
+        var displaced: UInt64 = 0
 
-        init(_ layout: ValueLayout) { lanes = InlineArray(repeating: Lane(layout)) }
+        init(_ layout: ValueLayout, _ queue: BoundedEventQueue) {
+            lanes = InlineArray(repeating: Lane(layout))
+            gate = QueueGate(queue)
+        }
     }
 
-    fileprivate struct Waiter {
+    struct Waiter {
         let id: UInt64
         let continuation: CheckedContinuation<Bool, Never>
     }
 
     let capacity: Int
-    let whenFull: WhenFull
-    private let state: Mutex<State>
+    /// Waiting publishers go on when there are no more than this.
+    let releaseLevel: Int
+    let meters: QueueMeters
+    let state: Mutex<State>
     /// Messages that the consumer is done with.
-    private let finished = Atomic<Int>(0)
+    let finished = Atomic<Int>(0)
     /// A bit for each class whose open chunk has something.
     private let pending = Atomic<UInt8>(0)
     private let hasWaiters = Atomic<Bool>(false)
 
-    init(capacity: Int, whenFull: WhenFull, layout: ValueLayout) {
-        self.capacity = max(1, capacity)
-        self.whenFull = whenFull
-        self.state = Mutex(State(layout))
+    init(_ queue: BoundedEventQueue, layout: ValueLayout, meters: QueueMeters) {
+        self.capacity = queue.capacity
+        self.releaseLevel =
+            queue.strategy == .adaptiveRateLimit ? queue.lowWater : queue.capacity - max(1, queue.capacity / 4)
+        self.meters = meters
+        self.state = Mutex(State(layout, queue))
     }
 
     deinit {
@@ -149,16 +160,8 @@ final class Mailbox: Sendable {
     /// Whether one more may come in, making room by the policy if need be.
     private func admit(_ state: inout State) -> SubscriberOffer {
         guard !state.isClosed else { return .closed }
-        guard state.entered &- state.finishedSeen >= capacity else { return .accepted(evicted: 0) }
-        state.finishedSeen = finished.load(ordering: .acquiring)
-        guard state.entered &- state.finishedSeen >= capacity else { return .accepted(evicted: 0) }
-        switch (whenFull, state.isDemoted) {
-        case (.block, false): return .full
-        case (.rejectNew, _):
-            state.rejected += 1
-            return .rejected
-        case (.block, true), (.dropOldest, _): return .accepted(evicted: Mailbox.evictOldest(from: &state))
-        }
+        guard state.entered &- state.finishedSeen >= state.gate.threshold else { return .accepted(evicted: 0) }
+        return admitAtThreshold(&state)
     }
 
     private func append(
@@ -186,6 +189,7 @@ final class Mailbox: Sendable {
             guard !state.isClosed else { return (false, nil) }
             state.lanes[Int(priority.rawValue)].items.append(Item(body: body, sequence: 0, extras: nil))
             state.entered &+= count
+            noteSize(&state)
             pending.bitwiseOr(1 << priority.rawValue, ordering: .releasing)
             return (true, state.takeSleeper())
         }
@@ -193,18 +197,18 @@ final class Mailbox: Sendable {
         return accepted
     }
 
-    /// Waits until there is room. - Returns: false when woken for another reason: the mailbox was closed or the wait given up.
-    func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool {
+    /// Waits while there are more than so many. - Returns: false when woken for another reason: the mailbox was closed or the wait given up.
+    func wait(above level: Int, _ onRegistered: (UInt64) -> Void) async -> Bool {
         await withCheckedContinuation { continuation in
             let id: UInt64? = state.withLock { state in
-                guard !state.isClosed, state.entered - finished.load(ordering: .sequentiallyConsistent) >= capacity, !state.isDemoted else {
+                guard !state.isClosed, state.entered - finished.load(ordering: .sequentiallyConsistent) > level, !state.isDemoted else {
                     return nil
                 }
                 state.nextWaiter += 1
                 state.waiters.append(Waiter(id: state.nextWaiter, continuation: continuation))
                 hasWaiters.store(true, ordering: .sequentiallyConsistent)
                 // The consumer may have finished the last message between the look above and the flag: look again under the same lock.
-                guard state.entered - finished.load(ordering: .sequentiallyConsistent) >= capacity else {
+                guard state.entered - finished.load(ordering: .sequentiallyConsistent) > level else {
                     state.waiters.removeLast()
                     hasWaiters.store(!state.waiters.isEmpty, ordering: .sequentiallyConsistent)
                     return nil
@@ -255,10 +259,11 @@ final class Mailbox: Sendable {
         state.withLock { state in
             swap(&state.lanes[lane], &empty)
             pending.bitwiseAnd(~(1 << UInt8(truncatingIfNeeded: lane)), ordering: .releasing)
+            if state.gate.isUnderPressure { notePressure(&state) }
         }
     }
 
-    /// Counts messages as done with and lets waiting publishers go on once a quarter of the room is free.
+    /// Counts messages as done with and lets waiting publishers go on once there is room enough.
     func finish(_ count: Int) {
         finished.add(count, ordering: .sequentiallyConsistent)
         if hasWaiters.load(ordering: .sequentiallyConsistent) { releaseWaiters() }
@@ -267,7 +272,7 @@ final class Mailbox: Sendable {
     private func releaseWaiters() {
         let waiters: [Waiter] = state.withLock { state in
             let queued = state.entered - finished.load(ordering: .acquiring)
-            guard queued <= capacity - max(1, capacity / 4) else { return [] }
+            guard queued <= releaseLevel else { return [] }
             hasWaiters.store(false, ordering: .sequentiallyConsistent)
             return state.takeWaiters()
         }
@@ -280,6 +285,7 @@ final class Mailbox: Sendable {
             let waits: Bool = state.withLock { state in
                 guard pending.load(ordering: .relaxed) == 0, !state.isClosed else { return false }
                 state.isDemoted = false  // caught up
+                notePressure(&state)
                 state.sleeper = continuation
                 return true
             }
@@ -315,7 +321,7 @@ final class Mailbox: Sendable {
     var losses: (evicted: UInt64, rejected: UInt64) { state.withLock { ($0.evicted, $0.rejected) } }
 
     /// Makes room for one message by letting the oldest of the least urgent class go.
-    private static func evictOldest(from state: inout State) -> Int {
+    static func evictOldest(from state: inout State) -> Int {
         for lane in (0..<4).reversed() where !state.lanes[lane].isEmpty {
             let head = state.lanes[lane].head
             switch state.lanes[lane].items[head].body {
@@ -360,12 +366,12 @@ extension Mailbox.State {
 }
 
 extension Mailbox.Lane {
-    fileprivate mutating func put<Value: Sendable>(_ value: Value) {
+    mutating func put<Value: Sendable>(_ value: Value) {
         let items = items
         values.put(value, at: items.count, keeping: head..<items.count) { Mailbox.Lane.holdsValue(items[$0]) }
     }
 
-    fileprivate mutating func append(_ item: consuming Mailbox.Item, topic: borrowing Topic, session: borrowing SessionID) {
+    mutating func append(_ item: consuming Mailbox.Item, topic: borrowing Topic, session: borrowing SessionID) {
         if let last = runs.last, last.topic == topic, last.session == session {
             items.append(item)
         } else {
@@ -375,7 +381,7 @@ extension Mailbox.Lane {
     }
 
     /// Forgets the oldest item; the arrays are compacted once half of them is gone, so that an eviction costs amortised constant time.
-    fileprivate mutating func dropHead() {
+    mutating func dropHead() {
         items[head].body = .gap(0)
         head += 1
         guard head >= 1024, head * 2 >= items.count else { return }

@@ -1,16 +1,21 @@
 import LLMgineCore
+import LLMgineResilience
 import Synchronization
 
 extension MessageBus {
-    /// Waits for room in a queue on this node, up to the subscription's deadline, and puts the event in.
+    /// Gets an event into a queue on this node that would not take it at once: waits up to the subscription's deadline, or does about it what
+    /// the queue's gate says.
     ///
     /// A handler that publishes to its own full queue does not wait: nobody but itself could make room. Its subscription is demoted at once.
-    func insist(on subscriber: AnySubscriber, _ receipt: inout PublishReceipt, _ attempt: () -> SubscriberOffer) async throws(LLMgineError)
-    {
-        guard case .block(let patience) = subscriber.options.whenFull else { return }
+    func insist(
+        on subscriber: AnySubscriber, _ receipt: inout PublishReceipt, _ attempt: () -> SubscriberOffer, refused: () -> Void
+    ) async throws(LLMgineError) {
+        let mailbox = subscriber.mailbox
+        let started = ContinuousClock.now
+        let end = started + subscriber.options.queue.deadline
+        var hasWaited = false
         heldBack.add(1, ordering: .relaxed)
         defer { heldBack.subtract(1, ordering: .relaxed) }
-        let started = ContinuousClock.now
         while true {
             let offer = attempt()
             guard case .full = offer else {
@@ -18,19 +23,37 @@ extension MessageBus {
                 receipt.count(offer)
                 break
             }
-            if subscriber.isCalledByItself {
-                subscriber.mailbox.demote()
+            switch mailbox.advice {
+            case .tryAgain: break
+            case .refuse:
+                receipt.rejected += 1
+                mailbox.noteRejected()
+                return refused()
+            case .makeRoom:
+                if subscriber.displaceOldest() { receipt.evicted += 1 } else { mailbox.grantPass() }
+            case .rest(let delay):
+                if !subscriber.isCalledByItself {
+                    hasWaited = true
+                    try await wait(in: mailbox, above: mailbox.releaseLevel, until: min(end, .now + delay))
+                }
+                mailbox.grantPass()
+            case .waitForRoom where subscriber.isCalledByItself:
+                mailbox.demote()
                 receipt.slow.append(subscriber.name)
-                continue
-            }
-            let roomy = try await wait(
-                until: started + patience, wait: subscriber.mailbox.waitForRoom, giveUp: { subscriber.mailbox.giveUp($0, demote: false) })
-            if !roomy, ContinuousClock.now >= started + patience {
-                subscriber.mailbox.demote()
-                receipt.slow.append(subscriber.name)
+            case .waitForRoom:
+                hasWaited = true
+                if try await !wait(in: mailbox, above: mailbox.capacity - 1, until: end), ContinuousClock.now >= end {
+                    mailbox.demote()
+                    receipt.slow.append(subscriber.name)
+                }
             }
         }
-        receipt.waited += ContinuousClock.now - started
+        if hasWaited { receipt.waited += ContinuousClock.now - started }
+    }
+
+    @discardableResult
+    private func wait(in mailbox: Mailbox, above level: Int, until end: ContinuousClock.Instant) async throws(LLMgineError) -> Bool {
+        try await wait(until: end, wait: { await mailbox.wait(above: level, $0) }, giveUp: { mailbox.giveUp($0, demote: false) })
     }
 
     /// The same for a link.
@@ -90,7 +113,12 @@ extension MessageBus {
             receipt.matched += 1
             let offer = locals[index].mailbox.offer(message, sequence: number, extras: extras)
             if case .full = offer {
-                try await insist(on: locals[index], &receipt) { locals[index].mailbox.offer(message, sequence: number, extras: extras) }
+                let id = receipt.id
+                try await insist(on: locals[index], &receipt) {
+                    locals[index].mailbox.offer(message, sequence: number, extras: extras)
+                } refused: {
+                    locals[index].keep(refused: message.message, id)
+                }
             } else {
                 receipt.matched -= 1
                 receipt.count(offer)

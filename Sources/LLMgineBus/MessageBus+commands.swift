@@ -41,6 +41,7 @@ extension MessageBus {
             return true
         }
         guard isFirst else { throw LLMgineError(.duplicateHandler, "there is a handler for \(C.commandType) already") }
+        observeBreaker(ofCommand: C.commandType)
         guard options.isRemote else { return registration }
         do throws(LLMgineError) {
             let responder = try await respond(to: [TopicFilter(C.topic)], options: options) {
@@ -53,17 +54,19 @@ extension MessageBus {
             }
         } catch {
             registry.withLock { $0.commandHandlers[C.commandType] = nil }
+            forgetBreaker(ofCommand: C.commandType)
             throw error
         }
         return registration
     }
 
     func remove(_ registration: CommandRegistration) async {
-        let responder = registry.withLock { registry -> Responder? in
-            guard registry.commandHandlers[registration.commandType] === registration else { return nil }
+        let (known, responder) = registry.withLock { registry -> (Bool, Responder?) in
+            guard registry.commandHandlers[registration.commandType] === registration else { return (false, nil) }
             registry.commandHandlers[registration.commandType] = nil
-            return registry.commandResponders.removeValue(forKey: registration.commandType)
+            return (true, registry.commandResponders.removeValue(forKey: registration.commandType))
         }
+        if known { forgetBreaker(ofCommand: registration.commandType) }
         await responder?.cancel()
     }
 

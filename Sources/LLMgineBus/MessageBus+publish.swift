@@ -126,12 +126,15 @@ extension MessageBus {
             try await finish(publishing: message, number: number, extras: extras, route: route, receipt: &receipt)
         }
         for subscriber in late {
+            let id = receipt.id
             try await insist(on: subscriber, &receipt) {
                 guard subscriber.valueType != ObjectIdentifier(E.self), let encoded else {
                     return subscriber.mailbox.offer(
                         event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
                 }
                 return subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
+            } refused: {
+                keep(refused: event, to: topic, options: options, id, by: subscriber)
             }
         }
         return receipt
@@ -196,7 +199,12 @@ extension MessageBus {
         }
         try await finish(publishing: encoded, number: number, extras: extras, route: route, receipt: &receipt)
         for subscriber in late {
-            try await insist(on: subscriber, &receipt) { subscriber.mailbox.offer(encoded, sequence: number, extras: extras) }
+            let id = receipt.id
+            try await insist(on: subscriber, &receipt) {
+                subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
+            } refused: {
+                subscriber.keep(refused: message, id)
+            }
         }
         return receipt
     }

@@ -1,4 +1,5 @@
 public import LLMgineCore
+import LLMgineResilience
 import Synchronization
 
 extension MessageBus {
@@ -52,9 +53,8 @@ extension MessageBus {
     ) throws(LLMgineError) -> Subscriber<Value> {
         try checkRunning()
         guard (1...16).contains(filters.count) else { throw LLMgineError(.invalidArgument, "a subscription needs 1 to 16 filters") }
-        guard options.capacity > 0, options.concurrency > 0 else {
-            throw LLMgineError(.invalidArgument, "capacity and concurrency of a subscription must be positive")
-        }
+        guard options.concurrency > 0 else { throw LLMgineError(.invalidArgument, "the concurrency of a subscription must be positive") }
+        try options.queue.check()
         return Subscriber(
             id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: filters, options: options, services: services, form: form,
             handler: handler)

@@ -36,7 +36,7 @@ package class AnySubscriber: @unchecked Sendable {
         self.name = name
         self.valueType = layout.type
         self.eventType = eventType
-        self.mailbox = Mailbox(capacity: options.capacity, whenFull: options.whenFull, layout: layout)
+        self.mailbox = Mailbox(options.queue, layout: layout, meters: QueueMeters(of: name, in: services.observability.metrics))
     }
 
     /// Whether an event of this wire type can mean anything to the handler. Bytes without a type are tried.
@@ -53,6 +53,9 @@ package class AnySubscriber: @unchecked Sendable {
 
     /// Puts what is still in the mailbox into the dead letters, when the consumer will never come back for it.
     func buryQueue() {}
+
+    /// Takes the oldest event of the least urgent class out of the queue and puts it into the dead letters. False if the handlers have them all.
+    func displaceOldest() -> Bool { false }
 
     final func sees(_ session: SessionID) -> Bool { options.session == .bus || options.session == session }
 
@@ -93,6 +96,8 @@ final class Subscriber<Value: Sendable>: AnySubscriber, @unchecked Sendable {
         bury(&taken)
         taken.discard()
     }
+
+    override func displaceOldest() -> Bool { buryOldest() }
 }
 
 /// Which node, in which life, an event of this bus comes from.

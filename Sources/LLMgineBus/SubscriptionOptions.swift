@@ -1,4 +1,5 @@
 public import LLMgineCore
+public import LLMgineResilience
 
 package import struct LLMgineBroker.LeafID
 
@@ -8,10 +9,8 @@ public struct SubscriptionOptions: Sendable {
     public var name: String?
     /// Members of one group share the events: each goes to one member only, one that has room. Default: none, every event.
     public var group: String?
-    /// Events that may wait, over all priority classes. Default 10,000.
-    public var capacity: Int
-    /// What happens when they do. Default: the publisher waits up to 5 s.
-    public var whenFull: WhenFull
+    /// How many events may wait, and what happens then. Default: 10,000, and the publisher waits up to 5 s.
+    public var queue: BoundedEventQueue
     /// Handlers that may run at once. Default 1, which keeps the order; above 1 the order of completion is not kept.
     public var concurrency: Int
     /// Only events of this session; the default sees all sessions.
@@ -30,12 +29,34 @@ public struct SubscriptionOptions: Sendable {
     ) {
         self.name = name
         self.group = group
-        self.capacity = capacity
-        self.whenFull = whenFull
+        self.queue = BoundedEventQueue(capacity: capacity)
+        self.queue.whenFull = whenFull
         self.concurrency = concurrency
         self.session = session
         self.handlerPriority = handlerPriority
         self.isRemote = isRemote
+    }
+
+    /// Options with a queue that has more to say than how long it is: water marks, another strategy, what becomes of what is dropped.
+    public init(
+        name: String? = nil, group: String? = nil, queue: BoundedEventQueue, concurrency: Int = 1, session: SessionID = .bus,
+        handlerPriority: HandlerPriority = .normal, isRemote: Bool = true
+    ) {
+        self.init(
+            name: name, group: group, concurrency: concurrency, session: session, handlerPriority: handlerPriority, isRemote: isRemote)
+        self.queue = queue
+    }
+
+    /// Events that may wait, over all priority classes.
+    public var capacity: Int {
+        get { queue.capacity }
+        set { queue.capacity = newValue }
+    }
+
+    /// What happens when they do, as other nodes know it.
+    public var whenFull: WhenFull {
+        get { queue.whenFull }
+        set { queue.whenFull = newValue }
     }
 }
 

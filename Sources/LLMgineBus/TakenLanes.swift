@@ -101,7 +101,7 @@ extension Subscriber {
         return nil
     }
 
-    private func pull(from taken: inout TakenLane, priority: Priority) -> Delivery<Value>? {
+    func pull(from taken: inout TakenLane, priority: Priority) -> Delivery<Value>? {
         let index = taken.next
         switch taken.lane.items[index].body {
         case .value:

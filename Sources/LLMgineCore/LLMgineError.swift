@@ -19,7 +19,7 @@ public struct LLMgineError: Error, Sendable {
         case noHandler
         /// The bus, node or session no longer takes new work.
         case stopped
-        /// A full queue with the policy `.rejectNew` refused the event.
+        /// A full queue refused the event, or let it go to make room for another.
         case rejected
         /// A handler threw; the cause is attached.
         case handlerFailed

@@ -70,8 +70,19 @@ extension Instrument {
     // State of the bus
     /// Events that wait.
     public static let queueSize = Instrument(.gauge, "llmgine.queue.size", unit: "{event}", "Events that wait in a queue.")
-    /// Whether publishers are held back.
-    public static let backpressureActive = Instrument(.gauge, "llmgine.backpressure.active", "1 while publishers are held back.")
+    /// Whether a queue is under pressure, by handler; without a handler, whether publishers wait, here or for a link.
+    public static let backpressureActive = Instrument(
+        .gauge, "llmgine.backpressure.active",
+        "1 while a handler's queue is on its way from the high-water to the low-water mark; without a handler, while publishers are held back.")
+    /// Events that had to go because a queue was full.
+    public static let queueDropped = Instrument(
+        .counter, "llmgine.queue.dropped", unit: "{event}", "Events that had to go because a queue was full.")
+    /// Events that a full queue refused.
+    public static let queueRejected = Instrument(
+        .counter, "llmgine.queue.rejected", unit: "{event}", "Events that a full queue refused.")
+    /// How often queues reached their high-water mark.
+    public static let queueHighWater = Instrument(
+        .counter, "llmgine.queue.high_water_hits", "How often queues reached their high-water mark.")
     /// The state of a breaker as a number.
     public static let circuitBreakerState = Instrument(.gauge, "llmgine.circuit_breaker.state", "0 closed, 1 open, 2 half open.")
     /// The state of a breaker, one series per state.

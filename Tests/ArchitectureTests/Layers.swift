@@ -41,7 +41,7 @@ enum Layers {
         shell(4, "OTLPExporter", "OTLP", "Observability"),
         shell(4, "OTLPSink", "OTLP"),
 
-        shell(5, "", "Core", "LLM", "Bus", "Node", "Transport", "Observability", "Workers", "Providers", "OTLPExporter"),
+        shell(5, "", "Core", "LLM", "Resilience", "Bus", "Node", "Transport", "Observability", "Workers", "Providers", "OTLPExporter"),
         shell(
             5, "TestKit", "Core", "Wire", "Link", "Flow", "Routing", "Broker", "Membership", "Bus", "LLM", "Transport", "Node",
             "Observability"),

@@ -14,15 +14,13 @@ import Testing
     }
 
     private func plan(_ random: inout SeededGenerator) -> Plan {
-        let policy: WhenFull =
-            switch Int.random(in: 0..<3, using: &random) {
-            case 0: .block(deadline: .milliseconds(Int.random(in: 0...2, using: &random)))
-            case 1: .dropOldest
-            default: .rejectNew
-            }
         return Plan(
             options: SubscriptionOptions(
-                capacity: [1, 2, 7, 64, 2000].randomElement(using: &random) ?? 1, whenFull: policy,
+                queue: BoundedEventQueue(
+                    capacity: [1, 2, 7, 64, 2000].randomElement(using: &random) ?? 1,
+                    strategy: BackpressureStrategy.allCases.randomElement(using: &random) ?? .block,
+                    deadline: .milliseconds(Int.random(in: 0...2, using: &random)),
+                    keepsDropped: Int.random(in: 0..<3, using: &random) == 0),
                 concurrency: [1, 1, 1, 4].randomElement(using: &random) ?? 1),
             failing: [2, 10, 1000].randomElement(using: &random) ?? 2, yields: Int.random(in: 0...3, using: &random))
     }
@@ -37,6 +35,7 @@ import Testing
                     ? BreakerPolicy(failureThreshold: 3, recovery: .milliseconds(1), successThreshold: 1) : nil,
                 deadLetterCapacity: 100))
         var subscriptions: [Subscription] = []
+        var keeping: [Subscription] = []
         for _ in 0..<Int.random(in: 1...4, using: &random) {
             let plan = plan(&random)
             subscriptions.append(
@@ -44,6 +43,7 @@ import Testing
                     for _ in 0..<plan.yields { await Task.yield() }
                     if tick.number % plan.failing == 0 { throw tick.number % 3 == 0 ? Verdict(isRetryable: false) as any Error : Mishap() }
                 })
+            if plan.options.queue.keepsDropped { keeping += subscriptions.suffix(1) }
         }
         let cancelled = Bool.random(using: &random) ? subscriptions.randomElement(using: &random) : nil
         let count = Int.random(in: 100...600, using: &random)
@@ -84,7 +84,13 @@ import Testing
         #expect(
             sum(\.accepted) == total(\.processed) + total(\.evicted) + total(\.expired) + total(\.deadLettered),
             "seed \(seed): accepted \(sum(\.accepted)), \(statistics)")
-        #expect(bus.deadLetters.added == UInt64(total(\.deadLettered)), "seed \(seed)")
+        let kept = keeping.map(\.statistics).reduce(0) { $0 + Int($1.evicted + $1.rejected) }
+        #expect(bus.deadLetters.added == UInt64(total(\.deadLettered) + kept), "seed \(seed)")
+        for (subscription, statistics) in zip(subscriptions, statistics) {
+            let queue = subscription.queueMetrics
+            #expect(queue.totalEnqueued == queue.totalDequeued + queue.totalDropped + UInt64(queue.currentSize), "seed \(seed)")
+            #expect((queue.totalDropped, queue.totalRejected) == (statistics.evicted, statistics.rejected), "seed \(seed)")
+        }
         #expect(bus.deadLetters.evicted + UInt64(bus.deadLetters.count) == bus.deadLetters.added, "seed \(seed)")
         // Every eviction shows in a gap marker, unless nothing came after it.
         #expect(total(\.missed) <= total(\.evicted), "seed \(seed)")

@@ -28,7 +28,7 @@ struct FigureCommand: AsyncParsableCommand {
         for figure in figures.compactMap({ Figures.named($0) }) {
             Output.tell("\(figure.id)  \(figure.title)")
             let laboratory = Laboratory(
-                directory: URL(filePath: directory), log: logHandle, quick: quick, rounds: rounds ?? (quick ? figure.quickRounds : 5),
+                directory: URL(filePath: directory), log: logHandle, quick: quick, rounds: rounds ?? (quick ? figure.quickRounds : figure.rounds),
                 peersOnly: peersOnly,
                 missingNATS: withoutNats)
             do {

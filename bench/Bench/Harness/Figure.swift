@@ -6,6 +6,8 @@ protocol Figure: Sendable {
     static var title: String { get }
     /// Whether NATS takes part, so that its servers have to be there.
     static var needsNATS: Bool { get }
+    /// How many rounds there are unless the caller says otherwise.
+    static var rounds: Int { get }
     /// How many rounds fit in the 45 s of `--quick`.
     static var quickRounds: Int { get }
 
@@ -15,6 +17,7 @@ protocol Figure: Sendable {
 
 extension Figure {
     static var needsNATS: Bool { false }
+    static var rounds: Int { 5 }
     static var quickRounds: Int { 3 }
 }
 
@@ -22,8 +25,8 @@ extension Figure {
 enum Figures {
     static let all: [any Figure.Type] = [
         LocalThroughput.self, LocalLatency.self, NodeThroughput.self, RoundTrip.self, FanOut.self, FrozenSubscriber.self, TopicMatch.self,
-        QueueMemory.self, StartUp.self,
+        QueueMemory.self, StartUp.self, Burst.self, Ramp.self, Sustained.self, LocalChaos.self,
     ]
 
-    static func named(_ id: String) -> (any Figure.Type)? { all.first { $0.id == id.uppercased() } }
+    static func named(_ id: String) -> (any Figure.Type)? { all.first { $0.id.lowercased() == id.lowercased() } }
 }

@@ -35,10 +35,10 @@ struct Laboratory: Sendable {
     func reading(_ arguments: String...) async throws -> Reading { try await reading(arguments) }
 
     /// Runs a subcommand that measures on its own and ends with one `result` line.
-    func reading(_ arguments: [String]) async throws -> Reading {
+    func reading(_ arguments: [String], within limit: Duration = .seconds(120)) async throws -> Reading {
         let child = try await bench(arguments)
         defer { child.end() }
-        return try Reading(await child.line("result", within: .seconds(120)))
+        return try Reading(await child.line("result", within: limit))
     }
 }
 

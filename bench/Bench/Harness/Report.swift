@@ -57,7 +57,7 @@ struct Report: Sendable {
 
     init(
         _ figure: any Figure.Type, unit: String, ours: Double?, peers: [(String, Double)], conditions: [Condition], measured: Measured,
-        reason: String?, extras: [(String, JSON)] = []
+        reason: String?, failure: String? = nil, extras: [(String, JSON)] = []
     ) {
         self.figure = figure.id
         self.name = figure.title
@@ -66,7 +66,7 @@ struct Report: Sendable {
         self.peers = peers
         self.conditions = conditions
         self.lost = measured.lost
-        self.failure = measured.ours.filter { !$0.isLeftOut }.compactMap(\.failure).first
+        self.failure = measured.ours.filter { !$0.isLeftOut }.compactMap(\.failure).first ?? failure
         let failures = measured.peers.compactMap { series in series.failure.map { "\(series.name): \($0)" } }
         let leftOut = measured.ours.contains { $0.isLeftOut } ? "ours was left out by --peers-only" : nil
         self.reason = ([leftOut, reason].compactMap { $0 } + failures).joined(separator: "; ").nonEmpty

@@ -45,7 +45,7 @@ struct LocalLatencyCommand: AsyncParsableCommand {
     func run() async throws {
         let bus = MessageBus(configuration: .init(name: "bench"))
         let load = OpenLoop(rate: rate, seconds: seconds)
-        let tally = LatencyHandler(warmUp: load.count / 5)
+        let tally = SharedLatency(warmUp: load.count / 5)
         try await bus.subscribe("bench.local") { (tick: Tick, _) in tally.record(tick) }
         try await publish(load, to: bus)
         await bus.stop()
@@ -62,7 +62,7 @@ struct LocalLatencyCommand: AsyncParsableCommand {
 }
 
 /// A ``LatencyTally`` that a handler may touch; at 100,000 events a second its lock, which nobody contends for, is no part of the figure.
-private final class LatencyHandler: Sendable {
+final class SharedLatency: Sendable {
     private let tally: Mutex<LatencyTally>
     init(warmUp: Int) { tally = Mutex(LatencyTally(warmUp: warmUp)) }
     func record(_ tick: Tick) { tally.withLock { $0.record(tick) } }

@@ -4,5 +4,8 @@ import ArgumentParser
 struct LocalCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "local", shouldDisplay: false,
-        subcommands: [LocalBusCommand.self, LocalLatencyCommand.self, LocalMemoryCommand.self, LocalMatchCommand.self])
+        subcommands: [
+            LocalBusCommand.self, LocalLatencyCommand.self, LocalMemoryCommand.self, LocalMatchCommand.self, LocalSustainedCommand.self,
+            LocalBurstCommand.self, LocalChaosCommand.self,
+        ])
 }

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import LLMgineBus
 import LLMgineCore
 
@@ -16,23 +15,15 @@ struct LocalMemoryCommand: AsyncParsableCommand {
         // The first event starts the handler and brings in what is allocated once.
         _ = try await bus.publish(Tick(sequence: 1), to: "bench.memory")
         try await Task.sleep(for: .milliseconds(200))
-        let before = try residentBytes()
+        let before = try Resources.residentBytes()
         var refused = 0
         let topic: Topic = "bench.memory"
         for sequence in 1...UInt64(events) {
             if try await bus.publish(Tick(sequence: sequence + 1), to: topic).accepted != 1 { refused += 1 }
         }
-        let grown = Double(try residentBytes() - before)
+        let grown = Double(try Resources.residentBytes() - before)
         Output.say(
             Line("result", ["total": "\(grown / 1e6)", "overhead": "\((grown - Double(events * Tick.bytes)) / 1e6)", "lost": "\(refused)"]))
         throw ExitCode.success  // the handler still sleeps
-    }
-
-    /// The second number of `/proc/self/statm`, in pages of 4 KiB.
-    private func residentBytes() throws -> Int {
-        let text = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8)
-        let numbers = text.split(separator: " ")
-        guard numbers.count > 1, let pages = Int(numbers[1]) else { throw BenchError("/proc/self/statm is not readable") }
-        return pages * 4096
     }
 }

@@ -1,0 +1,74 @@
+public import struct LLMgineCore.LLMgineError
+public import enum LLMgineCore.WhenFull
+
+/// The queue of a subscription: how long it may get, from when on it counts as under pressure, and what happens then.
+///
+/// Pressure begins when the queue reaches the high-water mark and ends when it is down at the low-water mark. It shows in the metrics whatever
+/// the strategy is; only ``BackpressureStrategy/adaptiveRateLimit`` acts on it before the queue is full.
+///
+/// Publishers on other nodes are paced by credit, which ends where the queue's room ends: to them `adaptive_rate_limit` is `block`, and nothing
+/// of it crosses the wire.
+public struct BoundedEventQueue: Sendable, Hashable {
+    /// Events that may wait or be handled at a time, over all priority classes. Default 10,000.
+    public var capacity: Int
+    /// The share of the capacity at which pressure begins. Above ``lowWaterMark``, at most 1. Default 0.8.
+    public var highWaterMark: Double
+    /// The share of the capacity at which it ends. Above 0. Default 0.5.
+    public var lowWaterMark: Double
+    /// What happens when there is no room. Default ``BackpressureStrategy/block``.
+    public var strategy: BackpressureStrategy
+    /// How long a publisher waits at most, by the strategies that make it wait; then the subscription is demoted: publishers no longer wait for it
+    /// and the oldest go, until it has caught up. Default 5 s.
+    public var deadline: Duration
+    /// Whether events of this node that are dropped or refused go to the dead letters, beside being counted. It costs the publisher the encoding of
+    /// each of them. Default false.
+    public var keepsDropped: Bool
+
+    /// A queue with the documented defaults. A subscription checks it when it is made.
+    public init(
+        capacity: Int = 10_000, highWaterMark: Double = 0.8, lowWaterMark: Double = 0.5, strategy: BackpressureStrategy = .block,
+        deadline: Duration = .seconds(5), keepsDropped: Bool = false
+    ) {
+        self.capacity = capacity
+        self.highWaterMark = highWaterMark
+        self.lowWaterMark = lowWaterMark
+        self.strategy = strategy
+        self.deadline = deadline
+        self.keepsDropped = keepsDropped
+    }
+
+    /// The strategy as other nodes know it. Setting it keeps the rest.
+    public var whenFull: WhenFull {
+        get {
+            switch strategy {
+            case .block, .adaptiveRateLimit: .block(deadline: deadline)
+            case .dropOldest: .dropOldest
+            case .rejectNew: .rejectNew
+            }
+        }
+        set {
+            switch newValue {
+            case .block(let deadline):
+                strategy = .block
+                self.deadline = deadline
+            case .dropOldest: strategy = .dropOldest
+            case .rejectNew: strategy = .rejectNew
+            }
+        }
+    }
+
+    /// - Throws: `invalidArgument`, saying which rule is broken.
+    package func check() throws(LLMgineError) {
+        guard capacity > 0 else { throw LLMgineError(.invalidArgument, "the capacity of a queue must be positive, not \(capacity)") }
+        guard lowWaterMark > 0, lowWaterMark < highWaterMark, highWaterMark <= 1 else {
+            throw LLMgineError(
+                .invalidArgument,
+                "water marks must be 0 < low < high <= 1, not \(lowWaterMark) and \(highWaterMark)")
+        }
+    }
+
+    /// So many events are the high-water mark: 1 up to the capacity.
+    package var highWater: Int { min(max(1, Int((Double(capacity) * highWaterMark).rounded(.up))), capacity) }
+    /// So many are the low-water mark: 0 up to one less than the other.
+    package var lowWater: Int { min(max(0, Int(Double(capacity) * lowWaterMark)), highWater - 1) }
+}

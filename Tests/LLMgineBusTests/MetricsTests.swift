@@ -1,0 +1,82 @@
+import LLMgineBus
+import LLMgineCore
+import LLMgineObservability
+import LLMgineResilience
+import Testing
+
+/// W17: labels were accepted and ignored, so that handlers overwrote each other.
+@Suite(.timeLimit(.minutes(1))) struct `The metrics of a bus` {
+    @Test func `say by handler what became of its events`() async throws {
+        let bus = MessageBus(.swift)
+        try await bus.subscribe("t", options: .init(name: "good")) { (_: Tick, _) in }
+        try await bus.subscribe("t", options: .init(name: "bad")) { (tick: Tick, _) in
+            if tick.number < 3 { throw Verdict(isRetryable: false) }
+        }
+        try await bus.registerCommandHandler(Add.self) { command, _ in command.left + command.right }
+        for number in 0..<10 { try await bus.publish(Tick(number: number), to: "t") }
+        _ = await bus.execute(Add(left: 1, right: 2))
+        _ = await bus.execute(Silent())
+        #expect(bus.metrics().gauges["registered_handlers"] == 3)
+        await bus.stop()
+        let metrics = bus.metrics()
+        #expect(metrics.counters["events_published_total"] == 10)
+        #expect(metrics.counters["events_processed_total"] == 17)
+        #expect(metrics.counters[#"events_processed_total{handler="good"}"#] == 10)
+        #expect(metrics.counters[#"events_processed_total{handler="bad"}"#] == 7)
+        #expect(metrics.counters["events_failed_total"] == 3)
+        #expect(metrics.counters[#"events_failed_total{handler="good"}"#] == 0)
+        #expect(metrics.counters["commands_sent_total"] == 2)
+        #expect(metrics.counters[#"commands_processed_total{command="Add"}"#] == 1)
+        #expect(metrics.counters[#"commands_failed_total{command="Silent"}"#] == 1)
+        #expect(metrics.histograms["event_processing_duration_seconds"]?.count == 20)
+        #expect(metrics.histograms["command_processing_duration_seconds"]?.count == 1)
+        #expect(metrics.gauges["dead_letter_queue_size"] == 3)
+    }
+
+    @Test func `show each handler's breaker on its own`() async throws {
+        let resilience = BusResilience(
+            retry: nil, circuitBreaker: BreakerPolicy(failureThreshold: 2, recovery: .seconds(600)), deadLetterCapacity: 10)
+        let bus = MessageBus(resilience)
+        let bad = try await bus.subscribe("t", options: .init(name: "bad")) { (_: Tick, _) in throw Mishap() }
+        try await bus.subscribe("t", options: .init(name: "good")) { (_: Tick, _) in }
+        let registration = try await bus.registerCommandHandler(Add.self) { _, _ -> Int in throw Mishap() }
+        for number in 0..<2 { try await bus.publish(Tick(number: number), to: "t") }
+        for _ in 0..<2 { _ = await bus.execute(Add(left: 1, right: 1)) }
+        try await until { bad.breakerState == .open }
+        let gauges = bus.metrics().gauges
+        #expect(gauges[#"circuit_breaker_state{handler="bad"}"#] == 1)
+        #expect(gauges[#"circuit_breaker_state{handler="good"}"#] == 0)
+        #expect(gauges[#"circuit_breaker_state{command="Add"}"#] == 1)
+        await registration.cancel()
+        #expect(bus.metrics().gauges[#"circuit_breaker_state{command="Add"}"#] == nil)
+        await bus.stop(deadline: .zero)
+    }
+
+    @Test func `show which queue is under pressure`() async throws {
+        let bus = MessageBus(.swift)
+        let held = try await HeldSubscription(on: bus, options: .init(name: "full", capacity: 5))
+        try await bus.subscribe("t", options: .init(name: "empty")) { (_: Tick, _) in }
+        for number in 1...4 { try await bus.publish(Tick(number: number), to: "t") }
+        let gauges = bus.metrics().gauges
+        #expect((gauges[#"backpressure_active{handler="full"}"#], gauges[#"backpressure_active{handler="empty"}"#]) == (1, 0))
+        #expect((gauges["backpressure_active"], gauges[#"queue_size{handler="full"}"#]) == (1, 5))
+        #expect(!bus.isHoldingPublishersBack)
+        held.gate.open()
+        await bus.stop()
+    }
+
+    /// Records per session or per event type would never be forgotten; a series goes with its handler.
+    @Test func `do not grow with what comes and goes`() async throws {
+        let bus = MessageBus(.swift)
+        for number in 0..<500 {
+            let subscription = try await bus.subscribe("t", options: .init(name: "s\(number % 3)", session: SessionID("x\(number)"))) {
+                (_: Tick, _) in
+            }
+            try await bus.publish(Tick(number: number), to: "t", options: .init(session: SessionID("x\(number)")))
+            await subscription.cancel()
+        }
+        let snapshot = bus.observability.metrics.snapshot()
+        #expect(snapshot.families.map(\.series.count).max() ?? 0 <= 3)
+        await bus.stop()
+    }
+}
