@@ -9,6 +9,7 @@ struct FigureCommand: AsyncParsableCommand {
     @Flag(help: "Short rounds: at most 45 s per figure.") var quick = false
     @Option(help: "How often each contender is measured.") var rounds: Int?
     @Flag(help: "Leave our own side out.") var peersOnly = false
+    @Option(help: "What random troubles are drawn from.") var seed: UInt64?
     @Option(help: "The directory with certificates and compiled peers.") var directory: String
     @Option(help: "Why NATS cannot be measured.") var withoutNats: String?
 
@@ -29,7 +30,7 @@ struct FigureCommand: AsyncParsableCommand {
             Output.tell("\(figure.id)  \(figure.title)")
             let laboratory = Laboratory(
                 directory: URL(filePath: directory), log: logHandle, quick: quick, rounds: rounds ?? (quick ? figure.quickRounds : figure.rounds),
-                peersOnly: peersOnly,
+                peersOnly: peersOnly, seed: seed ?? UInt64.random(in: 1...UInt64(UInt32.max)),
                 missingNATS: withoutNats)
             do {
                 let report = try await figure.init().measure(in: laboratory)

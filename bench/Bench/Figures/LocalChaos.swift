@@ -10,7 +10,7 @@ struct LocalChaos: Figure {
     static let recoveryLimit = 1000.0
 
     func measure(in laboratory: Laboratory) async throws -> Report {
-        let seed = UInt64.random(in: 1...UInt64(UInt32.max))
+        let seed = laboratory.seed
         let seconds = laboratory.quick ? 10 : 30
         let measured = await laboratory.alternate([
             .ours { try await laboratory.reading("local", "chaos", "--seed", "\(seed)", "--seconds", "\(seconds)") }
@@ -26,7 +26,7 @@ struct LocalChaos: Figure {
             ],
             measured: measured, reason: nil,
             failure: unbalanced.map { $0 > 0 } ?? false
-                ? "events are unaccounted for: bench/.run/processes.log has the accounts, seed \(seed) brings them again" : nil,
+                ? "events are unaccounted for: bench/.run/processes.log has the accounts; --seed \(seed) brings the same troubles again" : nil,
             extras: [
                 ("seed", .number(Double(seed))), ("recovery_ms", .number(recovery)), ("rss_mb", .number(series?.range("rss")?.upperBound)),
                 (

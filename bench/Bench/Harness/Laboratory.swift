@@ -12,6 +12,8 @@ struct Laboratory: Sendable {
     let rounds: Int
     /// Leaves our own side out.
     let peersOnly: Bool
+    /// What random troubles are drawn from.
+    let seed: UInt64
     /// Why NATS cannot be measured, nil if it can.
     let missingNATS: String?
 
