@@ -148,7 +148,8 @@ let package = Package(
             "LLMgine",
             [
                 "LLMgineCore", "LLMgineLLM", "LLMgineResilience", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability",
-                "LLMgineWorkers", "LLMgineProviders", "LLMgineOTLPExporter", External.configuration, External.lifecycle, External.unixSignals,
+                "LLMgineWorkers", "LLMgineProviders", "LLMgineOTLPExporter", External.configuration, External.lifecycle,
+                External.unixSignals,
                 External.logging,
             ]),
 
@@ -226,8 +227,9 @@ let package = Package(
         tests(
             "LLMgineNodeTests",
             [
-                "LLMgineCore", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability", "LLMgineTestKit", External.nioCore,
-                External.nioPosix, External.nioSSL, External.logging,
+                "LLMgineCore", "LLMgineResilience", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability",
+                "LLMgineTestKit",
+                External.nioCore, External.nioPosix, External.nioSSL, External.logging,
             ]),
         tests(
             "LLMgineProvidersTests",

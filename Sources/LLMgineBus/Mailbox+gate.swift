@@ -43,7 +43,8 @@ extension Mailbox {
     var advice: QueueGate.Advice {
         state.withLock { state in
             // A closed mailbox says so when it is asked again.
-            state.isClosed ? .tryAgain : state.gate.advice(at: state.entered - finished.load(ordering: .acquiring), isDemoted: state.isDemoted)
+            state.isClosed
+                ? .tryAgain : state.gate.advice(at: state.entered - finished.load(ordering: .acquiring), isDemoted: state.isDemoted)
         }
     }
 

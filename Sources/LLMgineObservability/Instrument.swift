@@ -73,7 +73,8 @@ extension Instrument {
     /// Whether a queue is under pressure, by handler; without a handler, whether publishers wait, here or for a link.
     public static let backpressureActive = Instrument(
         .gauge, "llmgine.backpressure.active",
-        "1 while a handler's queue is on its way from the high-water to the low-water mark; without a handler, while publishers are held back.")
+        "1 while a handler's queue is on its way from the high-water to the low-water mark; without a handler, while publishers are held back."
+    )
     /// Events that had to go because a queue was full.
     public static let queueDropped = Instrument(
         .counter, "llmgine.queue.dropped", unit: "{event}", "Events that had to go because a queue was full.")

@@ -68,7 +68,13 @@ public struct BoundedEventQueue: Sendable, Hashable {
     }
 
     /// So many events are the high-water mark: 1 up to the capacity.
-    package var highWater: Int { min(max(1, Int((Double(capacity) * highWaterMark).rounded(.up))), capacity) }
+    package var highWater: Int { max(1, share(highWaterMark, .up)) }
     /// So many are the low-water mark: 0 up to one less than the other.
-    package var lowWater: Int { min(max(0, Int(Double(capacity) * lowWaterMark)), highWater - 1) }
+    package var lowWater: Int { min(share(lowWaterMark, .down), highWater - 1) }
+
+    /// A share of the capacity in whole events; a queue without bounds has a capacity that no floating-point number has.
+    private func share(_ mark: Double, _ rule: FloatingPointRoundingRule) -> Int {
+        let events = (Double(capacity) * mark).rounded(rule)
+        return events < Double(capacity) ? max(0, Int(events)) : capacity
+    }
 }

@@ -2,7 +2,7 @@
 ///
 /// A queue that is far from its marks need not ask: the gate names the size from which on it wants to be asked, so an event costs one
 /// comparison. The gate is told of exact sizes only then and when a consumer takes events out, so ``largest`` may be below the truth by up to
-/// a 64th of the capacity.
+/// a 64th of the capacity, and by 1023 at most.
 package struct QueueGate: Sendable {
     /// What is done with an event at the door.
     package enum Admission: Sendable, Hashable {
@@ -54,7 +54,7 @@ package struct QueueGate: Sendable {
         self.queue = queue
         highWater = queue.highWater
         lowWater = queue.lowWater
-        step = max(1, queue.capacity / 64)
+        step = min(max(1, queue.capacity / 64), 1024)
         threshold = 0
         arm()
     }

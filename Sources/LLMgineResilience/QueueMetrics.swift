@@ -14,7 +14,7 @@ public struct QueueMetrics: Sendable, Hashable, Codable {
     public var lastHighWaterMark: Duration?
     /// Events that wait or are being handled.
     public var currentSize: Int
-    /// The most there ever were, known to a 64th of the capacity.
+    /// The most there ever were, known to a 64th of the capacity or to 1024.
     public var maxSizeReached: Int
     /// Whether the queue is on its way from the high-water mark down to the low-water mark.
     public var isBackpressureActive: Bool

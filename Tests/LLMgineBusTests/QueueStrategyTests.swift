@@ -131,7 +131,9 @@ import Testing
     @Test func `lets go of a publisher that is cancelled while it is slowed`() async throws {
         let bus = MessageBus(.swift)
         let held = try await HeldSubscription(
-            on: bus, options: .init(queue: BoundedEventQueue(capacity: 1000, highWaterMark: 0.002, lowWaterMark: 0.001, strategy: .adaptiveRateLimit)))
+            on: bus,
+            options: .init(
+                queue: BoundedEventQueue(capacity: 1000, highWaterMark: 0.002, lowWaterMark: 0.001, strategy: .adaptiveRateLimit)))
         let publisher = Task {
             while true { try await bus.publish(Tick(number: 1), to: "t") }
         }
@@ -177,7 +179,8 @@ import Testing
         #expect(letters.map(\.message) == receipts.prefix(4).map(\.id))
         #expect(try letters.map { try Tick(decoding: $0.content.payload).number } == [1, 2, 3, 4])
         #expect(letters.map { $0.content.headers["n"] } == ["1", "2", "3", "4"])
-        #expect(letters.allSatisfy { $0.error.code == .rejected && $0.attempts == 0 && $0.subscription == "s" && $0.content.session == "x" })
+        #expect(
+            letters.allSatisfy { $0.error.code == .rejected && $0.attempts == 0 && $0.subscription == "s" && $0.content.session == "x" })
         held.gate.open()
         await held.seen.first(3)
         #expect(held.seen.entries.map(\.1.missed) == [0, 4, 0])
@@ -249,7 +252,9 @@ import Testing
         for (topic, strategy) in [("t", BackpressureStrategy.dropOldest), ("u", .rejectNew)] as [(Topic, BackpressureStrategy)] {
             let gate = Gate()
             let entered = Gate()
-            try await bus.subscribe(TopicFilter(topic), options: .init(queue: BoundedEventQueue(capacity: 2, strategy: strategy, keepsDropped: true))) {
+            try await bus.subscribe(
+                TopicFilter(topic), options: .init(queue: BoundedEventQueue(capacity: 2, strategy: strategy, keepsDropped: true))
+            ) {
                 (_: Secret, _) in
                 entered.open()
                 await gate.pass()
@@ -263,6 +268,18 @@ import Testing
         }
         #expect(bus.deadLetters.count == 2)
         await bus.stop()
+    }
+
+    @Test func `of a group are kept by the member whose turn it was`() async throws {
+        let bus = MessageBus(.swift)
+        let held = try await HeldSubscription(
+            on: bus, options: .init(name: "s", group: "g", queue: BoundedEventQueue(capacity: 1, strategy: .rejectNew, keepsDropped: true)))
+        let receipt = try await bus.publish(Tick(number: 1), to: "t")
+        #expect((receipt.matched, receipt.accepted, receipt.rejected) == (1, 0, 1))
+        #expect(bus.deadLetters.list().map(\.message) == [receipt.id])
+        held.gate.open()
+        await bus.stop()
+        #expect(held.numbers == [0])
     }
 
     @Test func `make room even when the handler has all there is`() async throws {

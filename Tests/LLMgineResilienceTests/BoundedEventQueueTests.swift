@@ -11,10 +11,19 @@ import Testing
         try queue.check()
     }
 
-    @Test(arguments: [(1, 1, 0), (2, 2, 1), (3, 3, 1), (10, 8, 5)])
+    @Test(arguments: [(1, 1, 0), (2, 2, 1), (3, 3, 1), (10, 8, 5), (.max, 7_378_697_629_483_821_056, 4_611_686_018_427_387_904)])
     func `has marks in whole events at any size`(capacity: Int, high: Int, low: Int) {
         let queue = BoundedEventQueue(capacity: capacity)
         #expect((queue.highWater, queue.lowWater) == (high, low))
+    }
+
+    @Test func `may be full at its high-water mark, at any size`() throws {
+        for capacity in [1, 10, Int.max] {
+            let queue = BoundedEventQueue(capacity: capacity, highWaterMark: 1, lowWaterMark: 0.999)
+            try queue.check()
+            #expect(queue.highWater == capacity)
+            #expect((0..<capacity).contains(queue.lowWater))
+        }
     }
 
     @Test(arguments: [(0.0, 0.8), (-0.1, 0.8), (0.8, 0.8), (0.9, 0.8), (0.5, 1.1), (.nan, 0.8), (0.5, .nan)])

@@ -29,7 +29,8 @@ struct FigureCommand: AsyncParsableCommand {
         for figure in figures.compactMap({ Figures.named($0) }) {
             Output.tell("\(figure.id)  \(figure.title)")
             let laboratory = Laboratory(
-                directory: URL(filePath: directory), log: logHandle, quick: quick, rounds: rounds ?? (quick ? figure.quickRounds : figure.rounds),
+                directory: URL(filePath: directory), log: logHandle, quick: quick,
+                rounds: rounds ?? (quick ? figure.quickRounds : figure.rounds),
                 peersOnly: peersOnly, seed: seed ?? UInt64.random(in: 1...UInt64(UInt32.max)),
                 missingNATS: withoutNats)
             do {

@@ -17,7 +17,8 @@ struct Burst: Figure {
             Burst.self, unit: "ms", ours: ours, peers: [],
             conditions: [.init("over 1 s", ratio(ours, Burst.limit), .atMost(1))], measured: measured, reason: nil,
             extras: [
-                ("published_ms", .number(series?.median("published_ms"))), ("latency_us", measured.all { $0.summary(["p50", "p99", "max"]) }),
+                ("published_ms", .number(series?.median("published_ms"))),
+                ("latency_us", measured.all { $0.summary(["p50", "p99", "max"]) }),
                 ("range", measured.all { $0.spread("handled_ms") }),
             ])
     }

@@ -26,7 +26,8 @@ struct LocalChaos: Figure {
             ],
             measured: measured, reason: nil,
             failure: unbalanced.map { $0 > 0 } ?? false
-                ? "events are unaccounted for: bench/.run/processes.log has the accounts; --seed \(seed) brings the same troubles again" : nil,
+                ? "events are unaccounted for: bench/.run/processes.log has the accounts; --seed \(seed) brings the same troubles again"
+                : nil,
             extras: [
                 ("seed", .number(Double(seed))), ("recovery_ms", .number(recovery)), ("rss_mb", .number(series?.range("rss")?.upperBound)),
                 (

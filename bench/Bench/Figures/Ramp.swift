@@ -13,7 +13,9 @@ struct Ramp: Figure {
         let seconds = laboratory.quick ? 4 : 10
         let measured = await laboratory.alternate(
             Ramp.steps.map { step in
-                .ours(Ramp.name(step)) { try await laboratory.reading("local", "sustained", "--rate", "\(step)", "--seconds", "\(seconds)") }
+                .ours(Ramp.name(step)) {
+                    try await laboratory.reading("local", "sustained", "--rate", "\(step)", "--seconds", "\(seconds)")
+                }
             })
         func median(_ step: Int, _ key: String) -> Double? { measured[Ramp.name(step)]?.median(key) }
         let reached = Ramp.steps.map { ratio(median($0, "rate"), Double($0)) }

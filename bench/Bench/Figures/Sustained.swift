@@ -26,7 +26,8 @@ struct Sustained: Figure {
             conditions: [
                 .init("p99 over 10 ms", ratio(p99, Sustained.limit), .atMost(1)),
                 .init("events/s of those asked for", ratio(series?.median("rate"), Sustained.rate), .atLeast(0.999)),
-                .init("growth in MB, over \(Int(Sustained.growth))", ratio(series?.range("grown")?.upperBound, Sustained.growth), .atMost(1)),
+                .init(
+                    "growth in MB, over \(Int(Sustained.growth))", ratio(series?.range("grown")?.upperBound, Sustained.growth), .atMost(1)),
             ],
             measured: measured, reason: nil,
             extras: [

@@ -34,7 +34,9 @@ struct Child: Sendable {
     }
 
     /// Waits for a line that contains the text.
-    func text(_ part: String, within limit: Duration = .seconds(10)) async throws { _ = try await first(within: limit) { $0.contains(part) } }
+    func text(_ part: String, within limit: Duration = .seconds(10)) async throws {
+        _ = try await first(within: limit) { $0.contains(part) }
+    }
 
     /// Ends the process at once, frozen or not.
     func end() { process.signal(SIGKILL) }

@@ -108,7 +108,8 @@ struct LossAccount: Sendable, CustomStringConvertible {
 
     var description: String {
         let verdict = isBalanced ? "balanced" : "NOT BALANCED by \(imbalance), publishers were told of \(told)"
-        return "\(name.padded(9)) matched \(matched) = delivered \(delivered) + evicted \(evicted) + expired \(expired) + rejected \(rejected)"
+        return
+            "\(name.padded(9)) matched \(matched) = delivered \(delivered) + evicted \(evicted) + expired \(expired) + rejected \(rejected)"
             + " + dead-lettered \(deadLettered) + in flight \(inFlight): \(verdict)"
     }
 }
