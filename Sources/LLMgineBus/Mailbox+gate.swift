@@ -12,7 +12,7 @@ extension Mailbox {
         let size = state.entered &- state.finishedSeen
         guard size >= state.gate.threshold else { return .accepted(evicted: 0) }
         let hits = state.gate.highWaterHits
-        defer { meters.highWater.increment(by: state.gate.highWaterHits - hits) }
+        defer { if state.gate.highWaterHits != hits { meters.highWater.increment() } }
         switch state.gate.offered(at: size, isDemoted: state.isDemoted, now: SystemClock.sinceEpoch()) {
         case .accepted: return .accepted(evicted: 0)
         case .held: return .full
@@ -33,7 +33,7 @@ extension Mailbox {
         state.finishedSeen = finished.load(ordering: .acquiring)
         let hits = state.gate.highWaterHits
         state.gate.swelled(to: state.entered &- state.finishedSeen, now: SystemClock.sinceEpoch())
-        meters.highWater.increment(by: state.gate.highWaterHits - hits)
+        if state.gate.highWaterHits != hits { meters.highWater.increment() }
     }
 
     /// Tells the gate of messages that have gone.

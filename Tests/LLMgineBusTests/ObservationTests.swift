@@ -78,6 +78,75 @@ import Testing
     }
 }
 
+/// Remembers what it is told.
+private final class Witness: ObservabilityHandler {
+    let seen = Journal<ObservedEvent>()
+    func handle(_ event: ObservedEvent) { seen.add(event) }
+
+    /// What was said under this name, as `name=value` in order.
+    func told(of type: String) -> [[String]] {
+        seen.entries.filter { $0.eventType == type }.map { $0.metadata.map { "\($0.key)=\($0.value)" } }
+    }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct `Observers of a bus` {
+    private func watched(_ resilience: BusResilience) -> (MessageBus, Witness) {
+        let bus = MessageBus(resilience)
+        let witness = Witness()
+        bus.observability.registerHandler(witness)
+        return (bus, witness)
+    }
+
+    @Test func `hear of handlers that fail, of breakers and of dead letters`() async throws {
+        let (bus, witness) = watched(
+            BusResilience(
+                retry: RetryPolicy(maximumRetries: 1, initialDelay: .zero),
+                circuitBreaker: BreakerPolicy(failureThreshold: 2, recovery: .milliseconds(1), successThreshold: 1)))
+        try await bus.subscribe("t", options: .init(name: "s")) { (tick: Tick, _) in if tick.number == 0 { throw Mishap() } }
+        let id = try await bus.publish(Tick(number: 0), to: "t").id
+        try await bus.publish(Tick(number: 1), to: "t")
+        await bus.stop()
+        await bus.observability.drained()
+        #expect(
+            witness.told(of: "HandlerFailed") == [
+                ["handler=s", "attempt=1", "error=Mishap"], ["handler=s", "attempt=2", "error=Mishap"],
+            ])
+        #expect(witness.told(of: "DeadLettered") == [["handler=s", "attempts=2", "error=handlerFailed"]])
+        #expect(
+            witness.told(of: "CircuitBreakerChanged") == [
+                ["handler=s", "from=closed", "to=open"], ["handler=s", "from=open", "to=halfOpen"],
+                ["handler=s", "from=halfOpen", "to=closed"],
+            ])
+        #expect(witness.seen.entries.first { $0.eventType == "HandlerFailed" }?.eventID == id.description)
+    }
+
+    @Test func `hear of commands, and of events that a full queue did not take`() async throws {
+        let (bus, witness) = watched(.swift)
+        try await bus.registerCommandHandler(Add.self) { command, _ in command.left + command.right }
+        _ = await bus.execute(Add(left: 1, right: 2))
+        let held = try await HeldSubscription(
+            on: bus, options: .init(name: "s", queue: BoundedEventQueue(capacity: 1, strategy: .rejectNew, keepsDropped: true)))
+        try await bus.publish(Tick(number: 1), to: "t")
+        held.gate.open()
+        await bus.stop()
+        await bus.observability.drained()
+        #expect(witness.told(of: "CommandStarted") == [["command=Add"]])
+        #expect(witness.told(of: "CommandResult") == [["command=Add", "success=true", "error="]])
+        #expect(witness.told(of: "DeadLettered") == [["handler=s", "attempts=0", "error=rejected"]])
+    }
+
+    /// A failing handler of the failure event fed itself (W12): here the failure is no event of the bus.
+    @Test func `cannot feed a failure back into the bus`() async throws {
+        let (bus, witness) = watched(BusResilience(retry: nil, circuitBreaker: nil))
+        try await bus.subscribe(">") { (_: Message, _) in throw Mishap() }
+        try await bus.publish(Tick(number: 0), to: "t")
+        await bus.stop()
+        await bus.observability.drained()
+        #expect(witness.told(of: "HandlerFailed").count == 1)
+        #expect(bus.metrics().counters["events_published_total"] == 1)
+    }
+}
+
 @Suite(.timeLimit(.minutes(1))) struct `Spans of a bus` {
     private func traced(_ sampler: Sampler = .alwaysOn) -> (MessageBus, NodeTracer) {
         let tracer = NodeTracer(sampler: sampler, enabled: true)
@@ -157,6 +226,20 @@ import Testing
         #expect(await traces.first(1) == [parent])
         await bus.stop()
         #expect(spans(bus.observability.tracer).isEmpty)
+    }
+
+    @Test func `of bytes say how large they were, and of what failed, why`() async throws {
+        let (bus, tracer) = traced()
+        try await bus.subscribe("t") { (_: Message, _) in }
+        try await bus.publish(Message("t", "four"))
+        struct Secret: Event {
+            func encode(to encoder: any Encoder) throws { throw Mishap() }
+        }
+        await #expect(throws: LLMgineError(.badPayload, "")) { try await bus.publish(Secret(), to: "t") }
+        await bus.stop()
+        let spans = spans(tracer)
+        #expect(spans.map(\.name).sorted() == ["process t", "publish t", "publish t"])
+        #expect(spans.count { if case .error = $0.status { true } else { false } } == 1)
     }
 
     @Test func `show commands with what their handlers do below them`() async throws {

@@ -91,4 +91,94 @@ import Testing
         #expect(await scene.inbox.wait(for: 500) == Array(1...500))
         await scene.stop()
     }
+
+    @Test func `lets go of what came over the link as of anything else`() async throws {
+        let scene = try await Scene(BoundedEventQueue(capacity: 4, strategy: .dropOldest))
+        _ = try await scene.publish(1)
+        _ = await scene.inbox.wait(for: 1)
+        for id in 2...4 { _ = try await scene.publish(id) }
+        try await scene.waits(for: 4)
+        var evicted = 0
+        for id in 5...7 { evicted += try await scene.publish(id, on: 1).evicted }
+        #expect(evicted == 3)
+        scene.letGo()
+        #expect(await scene.inbox.wait(for: 4) == [1, 5, 6, 7])
+        try await scene.waits(for: 0)
+        for id in 11...14 { _ = try await scene.publish(id) }
+        #expect(await scene.inbox.wait(for: 8).suffix(4) == [11, 12, 13, 14])
+        await scene.stop()
+        let statistics = scene.subscription.statistics
+        #expect((statistics.evicted, statistics.missed, statistics.processed) == (3, 3, 8))
+    }
+
+    @Test func `hears how many events the publisher's node had to drop`() async throws {
+        let scene = try await Scene(BoundedEventQueue(capacity: 64, strategy: .dropOldest))
+        _ = try await scene.publish(1)
+        _ = await scene.inbox.wait(for: 1)
+        var published = 1
+        var evicted = 0
+        while evicted < 100 {
+            published += 1
+            evicted += try await scene.publish(published).evicted
+        }
+        scene.letGo()
+        published += 1
+        evicted += try await scene.publish(published).evicted
+        _ = await scene.inbox.wait(for: published - evicted)
+        try await scene.waits(for: 0)
+        await scene.stop()
+        let statistics = scene.subscription.statistics
+        #expect((Int(statistics.processed), Int(statistics.missed)) == (published - evicted, evicted))
+    }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct `A group over two nodes` {
+    @Test func `gets each event once, on one node or the other`() async throws {
+        let cluster = try TestCluster()
+        defer { cluster.remove() }
+        let nodes = try await cluster.mesh(["a", "b"])
+        let inboxes = [Inbox<Int>(), Inbox<Int>()]
+        for (node, inbox) in zip(nodes, inboxes) {
+            let subscription = try await node.bus.subscribe("jobs", options: .init(group: "workers")) { (order: OrderPlaced, _) in
+                inbox.add(order.id)
+            }
+            try await subscription.established()
+        }
+        for id in 1...100 {
+            let receipt = try await nodes[0].bus.publish(OrderPlaced(id: id), to: "jobs")
+            #expect((receipt.matched, receipt.accepted) == (1, 1))
+        }
+        while inboxes[0].items.count + inboxes[1].items.count < 100 {
+            try Task.checkCancellation()
+            await Task.yield()
+        }
+        #expect((inboxes[0].items + inboxes[1].items).sorted() == Array(1...100))
+        #expect(!inboxes[0].items.isEmpty && !inboxes[1].items.isEmpty)
+        for node in nodes { await node.stop() }
+    }
+
+    @Test func `waits for a member on another node that has no room`() async throws {
+        let cluster = try TestCluster()
+        defer { cluster.remove() }
+        let nodes = try await cluster.mesh(["a", "b"])
+        let (inbox, gate) = (Inbox<Int>(), Inbox<Void>())
+        let options = SubscriptionOptions(group: "workers", capacity: 64, whenFull: .block(deadline: .seconds(60)))
+        let subscription = try await nodes[1].bus.subscribe("jobs", options: options) { (order: OrderPlaced, _) in
+            _ = await gate.wait(for: 1)
+            inbox.add(order.id)
+        }
+        try await subscription.established()
+        let bus = nodes[0].bus
+        let publishing = Task {
+            for id in 1...9000 { _ = try await bus.publish(OrderPlaced(id: id), to: "jobs") }
+        }
+        while !bus.isHoldingPublishersBack {
+            try Task.checkCancellation()
+            await Task.yield()
+        }
+        gate.add(())
+        try await publishing.value
+        #expect(await inbox.wait(for: 9000) == Array(1...9000))
+        for node in nodes { await node.stop() }
+    }
 }
