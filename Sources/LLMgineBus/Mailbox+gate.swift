@@ -57,16 +57,17 @@ extension Mailbox {
         meters.rejected.increment()
     }
 
-    /// A message that was taken out by ``takeOldest(of:)`` has been dealt with.
-    func noteDisplaced() {
+    /// A message that was taken out by ``takeOldest(of:)`` has been dealt with. Publishers do so, hence not through ``finish(_:)``, which is the
+    /// consumer's.
+    func noteDisplaced(isLoss: Bool) {
         state.withLock { state in
-            state.evicted += 1
-            state.displaced += 1
+            state.entered &-= 1
+            if isLoss { state.evicted += 1 }
         }
-        meters.dropped.increment()
+        if isLoss { meters.dropped.increment() }
     }
 
-    /// Moves the oldest message of the least urgent class into a chunk of its own. It counts as queued until ``finish(_:)``.
+    /// Moves the oldest message of the least urgent class into a chunk of its own. It counts as queued until ``noteDisplaced(isLoss:)``.
     func takeOldest<Value: Sendable>(of _: Value.Type) -> (priority: Priority, chunk: TakenLane)? {
         state.withLock { state in
             for lane in (0..<4).reversed() {
@@ -108,8 +109,8 @@ extension Mailbox {
             let size = max(0, state.entered - finished)
             state.gate.shrank(to: size)
             return QueueMetrics(
-                totalEnqueued: UInt64(max(0, state.entered)) + state.evicted - state.displaced,
-                totalDequeued: UInt64(max(0, finished)) - state.displaced, totalDropped: state.evicted, totalRejected: state.rejected,
+                totalEnqueued: UInt64(max(0, state.entered)) + state.evicted, totalDequeued: UInt64(max(0, finished)),
+                totalDropped: state.evicted, totalRejected: state.rejected,
                 highWaterMarkHits: state.gate.highWaterHits, lastHighWaterMark: state.gate.lastHighWater, currentSize: size,
                 maxSizeReached: max(state.gate.largest, size), isBackpressureActive: state.gate.isUnderPressure)
         }

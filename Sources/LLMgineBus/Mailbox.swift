@@ -85,8 +85,6 @@ final class Mailbox: Sendable {
         var evicted: UInt64 = 0
         var rejected: UInt64 = 0
         var gate: QueueGate
-        /// Of the evicted ones, those that were counted as finished, because somebody else took them out.
-        var displaced: UInt64 = 0
 
         init(_ layout: ValueLayout, _ queue: BoundedEventQueue) {
             lanes = InlineArray(repeating: Lane(layout))

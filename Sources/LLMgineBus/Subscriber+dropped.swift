@@ -13,20 +13,36 @@ extension Subscriber {
                 chunk.lane.head = chunk.next
                 chunk.lane.discard()
             }
-            guard let delivery = pull(from: &chunk, priority: oldest.priority) else { continue }  // not for this subscription
-            let (message, encodingError) = content(of: delivery)
-            keep(message, delivery.envelope.id, encodingError, "the queue of \(mailbox.capacity) was full and this was its oldest event")
-            finished(with: delivery)
-            mailbox.noteDisplaced()
+            let displaced = takeOut(of: &chunk, priority: oldest.priority)
+            mailbox.noteDisplaced(isLoss: displaced != nil)
+            guard let displaced else { continue }
+            keep(
+                displaced.content, displaced.id, displaced.encodingError,
+                "the queue of \(mailbox.capacity) was full and this was its oldest event")
             return true
         }
         return false
     }
 
-    private func content(of delivery: Delivery<Value>) -> (Message, LLMgineError?) {
-        switch delivery.body {
-        case .message(let message): content(message, nil, delivery.envelope)
-        case .value(let value): content(nil, value, delivery.envelope)
+    /// The one event of a chunk as a message, or nil if it is not for this subscription.
+    private func takeOut(of chunk: inout TakenLane, priority: Priority) -> (id: MessageID, content: Message, encodingError: LLMgineError?)? {
+        let index = chunk.next
+        chunk.next += 1
+        switch chunk.lane.items[index].body {
+        case .value:
+            guard let value = chunk.lane.values.take(Value.self, at: index) else { return nil }
+            let envelope = chunk.envelope(at: index, priority: priority, origin: services.origin)
+            let (message, encodingError) = content(nil, value, envelope)
+            return (envelope.id, message, encodingError)
+        case .encoded(let encoded):
+            let envelope = chunk.envelope(at: index, priority: priority, origin: services.origin, trial: encoded.trial)
+            return (envelope.id, encoded.message, nil)
+        case .chunk(let inbound, let skip):
+            let item = inbound.chunk.message(at: skip)
+            inbound.credit.consumed(messages: 1, bytes: item.encodedBytes)
+            var run: DeliveryRun?
+            return envelope(of: item, in: inbound.chunk, missed: 0, &run).map { ($0.id, item.message, nil) }
+        case .gap: return nil
         }
     }
 }

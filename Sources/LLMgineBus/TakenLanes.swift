@@ -101,7 +101,7 @@ extension Subscriber {
         return nil
     }
 
-    func pull(from taken: inout TakenLane, priority: Priority) -> Delivery<Value>? {
+    private func pull(from taken: inout TakenLane, priority: Priority) -> Delivery<Value>? {
         let index = taken.next
         switch taken.lane.items[index].body {
         case .value:
