@@ -25,7 +25,8 @@ extension Subscriber {
     }
 
     /// The one event of a chunk as a message, or nil if it is not for this subscription.
-    private func takeOut(of chunk: inout TakenLane, priority: Priority) -> (id: MessageID, content: Message, encodingError: LLMgineError?)? {
+    private func takeOut(of chunk: inout TakenLane, priority: Priority) -> (id: MessageID, content: Message, encodingError: LLMgineError?)?
+    {
         let index = chunk.next
         chunk.next += 1
         switch chunk.lane.items[index].body {
