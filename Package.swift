@@ -216,7 +216,10 @@ let package = Package(
             ["LLMgineCore", "LLMgineOTLP", "LLMgineObservability", External.tracing, External.metrics, External.logging]),
         tests(
             "LLMgineBusTests",
-            ["LLMgineCore", "LLMgineBus", "LLMgineFlow", "LLMgineResilience", "LLMgineObservability", "LLMgineTestKit", External.nioCore]),
+            [
+                "LLMgineCore", "LLMgineBus", "LLMgineFlow", "LLMgineResilience", "LLMgineObservability", "LLMgineTestKit", External.nioCore,
+                External.logging,
+            ]),
         tests(
             "LLMgineTransportTests",
             [

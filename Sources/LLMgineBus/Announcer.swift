@@ -73,9 +73,3 @@ extension MessageBus {
         return !(route.locals.isEmpty && route.isPlain)
     }
 }
-
-extension Instrument {
-    /// What the bus could not tell because too much waited.
-    public static let announcementsDropped = Instrument(
-        .counter, "llmgine.announcements.dropped", unit: "{event}", "Events of the bus itself that were dropped because too many waited.")
-}

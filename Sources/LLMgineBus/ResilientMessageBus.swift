@@ -1,5 +1,4 @@
 public import LLMgineObservability
-public import LLMgineResilience
 
 /// The name by which users of the Python llmgine know a bus with retries, breakers, dead letters and bounded queues.
 ///

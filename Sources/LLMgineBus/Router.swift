@@ -283,3 +283,8 @@ package enum RemoteOffer: Sendable, Equatable {
     /// No link may carry the message; the publisher is told.
     case failed(LLMgineError)
 }
+
+extension MessageBus {
+    /// How often the way of an event had to be worked out anew, for want of a cached one.
+    package var routesMade: Int { router.misses.load(ordering: .relaxed) }
+}

@@ -13,6 +13,18 @@ final class SessionLanes<Value: Sendable>: Sendable {
         var paused: [SessionID] = []
         var waiting = 0
         var dispatcher: CheckedContinuation<Void, Never>?
+
+        mutating func takeNext(of session: SessionID) -> Delivery<Value>? {
+            guard let delivery = busy[session]?.popLast() else { return nil }
+            waiting -= 1
+            return delivery
+        }
+
+        mutating func takeDispatcher(below limit: Int) -> CheckedContinuation<Void, Never>? {
+            guard waiting < limit else { return nil }
+            defer { dispatcher = nil }
+            return dispatcher
+        }
     }
 
     private let state = Mutex(State())
@@ -95,20 +107,6 @@ final class SessionLanes<Value: Sendable>: Sendable {
         }
         dispatcher?.resume()
         return waiting
-    }
-}
-
-extension SessionLanes.State {
-    fileprivate mutating func takeNext(of session: SessionID) -> Delivery<Value>? {
-        guard let delivery = busy[session]?.popLast() else { return nil }
-        waiting -= 1
-        return delivery
-    }
-
-    fileprivate mutating func takeDispatcher(below limit: Int) -> CheckedContinuation<Void, Never>? {
-        guard waiting < limit else { return nil }
-        defer { dispatcher = nil }
-        return dispatcher
     }
 }
 

@@ -73,14 +73,6 @@ final class FilterList: Sendable {
     }
 }
 
-extension Instrument {
-    /// Events that a filter stopped.
-    public static let eventsFiltered = Instrument(
-        .counter, "llmgine.events.filtered", unit: "{event}", "Events that a filter stopped when they were published.")
-    /// Filters that threw.
-    public static let filterFaults = Instrument(.counter, "llmgine.filters.failed", "Calls of event filters that threw.")
-}
-
 extension MessageBus {
     /// Has every event that is published on this bus judged by the filter, after those that were added before. An event that is stopped
     /// matches nobody (its receipt says `matched: 0`) and is counted as `llmgine.events.filtered`.

@@ -1,4 +1,4 @@
-public import LLMgineCore
+import LLMgineCore
 import LLMgineResilience
 import Synchronization
 

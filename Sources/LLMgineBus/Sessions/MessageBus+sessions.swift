@@ -1,4 +1,5 @@
 public import LLMgineCore
+import Synchronization
 
 extension MessageBus {
     /// How many sessions are open.
