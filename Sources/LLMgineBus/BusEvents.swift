@@ -22,6 +22,19 @@ public struct EventHandlerFailedEvent: Event, Hashable {
     public var detail: String
     /// How often it was tried.
     public var attempts: Int
+
+    /// Describes a failure.
+    public init(
+        eventID: String, failedType: String?, failedTopic: Topic, handler: String, code: String, detail: String, attempts: Int
+    ) {
+        self.eventID = eventID
+        self.failedType = failedType
+        self.failedTopic = failedTopic
+        self.handler = handler
+        self.code = code
+        self.detail = detail
+        self.attempts = attempts
+    }
 }
 
 /// The execution of a command begins. Once per command, however often it is tried.

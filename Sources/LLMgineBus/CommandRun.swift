@@ -73,7 +73,8 @@ struct CommandRun<C: Command>: Sendable {
             guard case .retry(let delay) = decision else { return result }
             do { try await Task.sleep(for: delay, tolerance: .zero) } catch {
                 return failure(
-                    LLMgineError(.cancelled, "the caller gave up between two attempts", cause: result.error), result.attempts, isRetryable: false)
+                    LLMgineError(.cancelled, "the caller gave up between two attempts", cause: result.error), result.attempts,
+                    isRetryable: false)
             }
             attempt = result.attempts + 1
         }

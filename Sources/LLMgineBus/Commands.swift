@@ -69,7 +69,8 @@ public final class CommandRegistration: Sendable {
     private let bus: MessageBus
 
     init<C: Command>(
-        _ type: C.Type, session: SessionID = .bus, bus: MessageBus, handler: @escaping @Sendable (C, CommandContext) async throws -> (any Codable & Sendable)?
+        _ type: C.Type, session: SessionID = .bus, bus: MessageBus,
+        handler: @escaping @Sendable (C, CommandContext) async throws -> (any Codable & Sendable)?
     ) {
         commandType = C.commandType
         commandID = ObjectIdentifier(C.self)

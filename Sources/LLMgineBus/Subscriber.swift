@@ -60,7 +60,9 @@ package class AnySubscriber: @unchecked Sendable {
     }
 
     /// Queues an event as what the handler of a family takes. - Returns: nil if its type is not in the family.
-    func offer<E: Event>(lifting event: E, to topic: Topic, number: UInt64, options: PublishOptions, extras: MessageExtras?) -> SubscriberOffer? {
+    func offer<E: Event>(lifting event: E, to topic: Topic, number: UInt64, options: PublishOptions, extras: MessageExtras?)
+        -> SubscriberOffer?
+    {
         nil
     }
 
@@ -103,7 +105,8 @@ final class Subscriber<Value: Sendable>: AnySubscriber, @unchecked Sendable {
         self.handler = handler
         self.form = form
         super.init(
-            id: id, filters: filters, options: options, layout: ValueLayout(of: Value.self), eventType: form.eventType, members: form.members,
+            id: id, filters: filters, options: options, layout: ValueLayout(of: Value.self), eventType: form.eventType,
+            members: form.members,
             services: services)
     }
 

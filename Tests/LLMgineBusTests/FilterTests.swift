@@ -34,8 +34,8 @@ private struct Stopping: EventFilter {
 
     @Test func `by pattern looks anywhere in the name of the type, without regard to case`() throws {
         let filter = try PatternFilter(include: ["^ti", "tock$"], exclude: ["secret"])
-        #expect(
-            ["Tick", "ATick", "MyTock", "TickSecret", nil].map { try filter.shouldHandle(event($0)) } == [true, false, true, false, false])
+        let verdicts = try ["Tick", "ATick", "MyTock", "TickSecret", nil].map { try filter.shouldHandle(event($0)) }
+        #expect(verdicts == [true, false, true, false, false])
         #expect(try filter.shouldHandle(event("Tick")))
         #expect(try !PatternFilter(include: ["^ti"], isCaseSensitive: true).shouldHandle(event("Tick")))
         #expect(try PatternFilter().shouldHandle(event(nil)))
@@ -156,7 +156,9 @@ private struct Stopping: EventFilter {
         await bus.observability.drained()
         #expect(seen.entries == [2])
         #expect(counter(.filterFaults) == .integer(2))
-        #expect(observer.events("FilterFailed").map(\.metadata) == Array(repeating: [.init("filter", "Throwing"), .init("error", "Mishap")], count: 2))
+        #expect(
+            observer.events("FilterFailed").map(\.metadata)
+                == Array(repeating: [.init("filter", "Throwing"), .init("error", "Mishap")], count: 2))
     }
 }
 

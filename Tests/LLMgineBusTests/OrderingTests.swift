@@ -32,13 +32,17 @@ import Testing
     @Test func `prefers what is urgent within a session`() async throws {
         let gate = Gate()
         let seen = Journal<Int>()
+        let started = Gate()
         let other = Gate()
         try await bus.subscribe(to: Tick.self, options: .init(concurrency: 2, ordering: .session)) { tick, context in
             if context.session == "o" { return other.open() }
             seen.add(tick.number)
+            started.open()
             if tick.number == 0 { await gate.pass() }
         }
-        for (number, priority) in [(0, Priority.normal), (1, .low), (2, .normal), (3, .urgent), (4, .normal), (5, .urgent)] {
+        try await bus.publish(Tick(number: 0), options: .init(session: "s"))
+        await started.pass()
+        for (number, priority) in [(1, Priority.low), (2, .normal), (3, .urgent), (4, .normal), (5, .urgent)] {
             try await bus.publish(Tick(number: number), options: .init(priority: priority, session: "s"))
         }
         // Handled last of all, so that everything before has been looked at.
@@ -89,7 +93,8 @@ import Testing
 
     @Test func `loses nothing when it ends`() async throws {
         let started = Journal<Int>()
-        let subscription = try await bus.subscribe(to: Tick.self, options: .init(name: "s", concurrency: 2, ordering: .session)) { tick, _ in
+        let subscription = try await bus.subscribe(to: Tick.self, options: .init(name: "s", concurrency: 2, ordering: .session)) {
+            tick, _ in
             started.add(tick.number)
             try await cancellation()
         }

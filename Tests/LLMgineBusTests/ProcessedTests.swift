@@ -93,7 +93,8 @@ import Testing
         let held = try await HeldSubscription(on: bus, options: .init(capacity: 1, whenFull: .block(deadline: .seconds(600))))
         let family = Gate()
         try await bus.subscribe(
-            to: EventFamily<Tick>().including(Tick.self) { $0 }, on: ["t"], options: .init(capacity: 1, whenFull: .block(deadline: .seconds(600)))
+            to: EventFamily<Tick>().including(Tick.self) { $0 }, on: ["t"],
+            options: .init(capacity: 1, whenFull: .block(deadline: .seconds(600)))
         ) { _, _ in await family.pass() }
         try await bus.publish(Tick(number: 9, publisher: 1), to: "u")
         let publisher = Task { [bus] in try await bus.publish(Tick(number: 1), to: "t", until: .processed) }

@@ -9,7 +9,8 @@ import Testing
         let bus = MessageBus(BusResilience(retry: RetryPolicy(maximumRetries: 1, initialDelay: .zero), circuitBreaker: nil))
         let gate = Gate()
         let seen = Journal<[Int]>()
-        let subscription = try await bus.subscribe("t", options: .init(name: "h", handlerDeadline: .milliseconds(5))) { (tick: Tick, context) in
+        let subscription = try await bus.subscribe("t", options: .init(name: "h", handlerDeadline: .milliseconds(5))) {
+            (tick: Tick, context) in
             seen.add([tick.number, context.attempt])
             if tick.number == 0 { await gate.pass() }
         }
@@ -26,7 +27,9 @@ import Testing
     @Test func `never returns opens its breaker`() async throws {
         let bus = MessageBus(BusResilience(retry: nil, circuitBreaker: BreakerPolicy(failureThreshold: 2, recovery: .seconds(3600))))
         let gate = Gate()
-        let subscription = try await bus.subscribe("t", options: .init(handlerDeadline: .milliseconds(2))) { (_: Tick, _) in await gate.pass() }
+        let subscription = try await bus.subscribe("t", options: .init(handlerDeadline: .milliseconds(2))) { (_: Tick, _) in
+            await gate.pass()
+        }
         for number in 0..<5 { try await bus.publish(Tick(number: number), to: "t") }
         try await until { subscription.breakerState == .open }
         #expect(subscription.statistics.failed == 2)
@@ -119,7 +122,8 @@ import Testing
 
     @Test func `recovers is let through again within a second, by one probe at a time`() async throws {
         let bus = MessageBus(
-            BusResilience(retry: .never, circuitBreaker: BreakerPolicy(failureThreshold: 1, recovery: .milliseconds(20), successThreshold: 1)))
+            BusResilience(
+                retry: .never, circuitBreaker: BreakerPolicy(failureThreshold: 1, recovery: .milliseconds(20), successThreshold: 1)))
         let works = Atomicity()
         let probes = Journal<Int>()
         let gate = Gate()
@@ -136,7 +140,9 @@ import Testing
         let first = Task {
             while probes.entries.isEmpty {
                 await withTaskGroup { group in
-                    for _ in 0..<50 { group.addTask { _ = await bus.execute(Add(left: 1, right: 1), options: .init(deadline: .milliseconds(500))) } }
+                    for _ in 0..<50 {
+                        group.addTask { _ = await bus.execute(Add(left: 1, right: 1), options: .init(deadline: .milliseconds(500))) }
+                    }
                 }
             }
         }

@@ -40,7 +40,8 @@ public struct PublishedEvent: Sendable {
 
     init<E: Event>(_ event: E, to topic: Topic, _ options: PublishOptions) {
         self.init(
-            event: event, eventType: E.eventType, topic: topic, session: options.session, priority: options.priority, headers: options.headers)
+            event: event, eventType: E.eventType, topic: topic, session: options.session, priority: options.priority,
+            headers: options.headers)
     }
 
     init(_ message: Message) {

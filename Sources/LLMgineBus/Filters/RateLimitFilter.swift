@@ -60,7 +60,8 @@ public final class RateLimitFilter: EventFilter {
                     state.young = [:]
                 }
                 state.young[key] =
-                    state.old.removeValue(forKey: key) ?? TokenBucket(rate: maximumPerSecond, burst: maximumPerSecond > 0 ? max(1, maximumPerSecond) : 0, at: now)
+                    state.old.removeValue(forKey: key)
+                    ?? TokenBucket(rate: maximumPerSecond, burst: maximumPerSecond > 0 ? max(1, maximumPerSecond) : 0, at: now)
             }
             return state.young[key]?.take(at: now) ?? false
         }

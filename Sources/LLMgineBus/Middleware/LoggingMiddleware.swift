@@ -6,7 +6,7 @@ public struct LoggingMiddleware: HandlerMiddleware {
     private let logger: Logger
 
     /// Logs to `llmgine.bus` unless told otherwise.
-    /// - Parameter level: default info; failures are logged one level up at least, as warnings.
+    /// - Parameter level: default info; failures are logged as warnings at least.
     public init(level: Logger.Level = .info, logger: Logger = Logger(label: "llmgine.bus")) {
         self.level = level
         self.logger = logger

@@ -98,7 +98,8 @@ extension Subscriber {
     func invoke(_ value: Value, _ context: EventContext) async throws {
         guard services.middleware.wrapsEvents, keepsTrying else { return try await handler(value, context) }
         let calls = HandlerCalls()
-        let call = EventCall(event: value, eventType: (value as? Message)?.eventType ?? form.name(of: value), handler: name, context: context)
+        let call = EventCall(
+            event: value, eventType: (value as? Message)?.eventType ?? form.name(of: value), handler: name, context: context)
         do {
             try await services.middleware.process(call) { [handler] in
                 let before = calls.begin()
@@ -139,7 +140,8 @@ extension DeliveryServices {
     fileprivate func noteMiddleware(_ error: any Error, around handler: String, session: SessionID, topic: Topic?) {
         observability.observe(
             ObservedEvent(
-                eventID: "middleware/\(handler)", eventType: "MiddlewareFailed", timestamp: tracer.clock.now(), session: session, topic: topic,
+                eventID: "middleware/\(handler)", eventType: "MiddlewareFailed", timestamp: tracer.clock.now(), session: session,
+                topic: topic,
                 metadata: [.init("handler", handler), .init("error", String(describing: type(of: error)))]))
     }
 }

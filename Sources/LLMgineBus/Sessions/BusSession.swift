@@ -48,6 +48,15 @@ public final class BusSession: Sendable {
         try await add([TopicFilter(E.topic)], options, isRemote, .typed, handler)
     }
 
+    /// The same for messages with their bytes as they are. - Throws: `invalidArgument` as well, without a filter.
+    @discardableResult
+    public func subscribe(
+        _ filters: TopicFilter..., options: SubscriptionOptions = SubscriptionOptions(), isRemote: Bool = false,
+        handler: @escaping @Sendable (Message, EventContext) async throws -> Void
+    ) async throws(LLMgineError) -> Subscription {
+        try await add(filters, options, isRemote, .raw, handler)
+    }
+
     /// The same for all types of a family.
     @discardableResult
     public func subscribe<Member: Sendable>(

@@ -13,7 +13,8 @@ extension MessageBus {
         if let id {
             guard id != .bus, (1...SessionID.maximumBytes).contains(id.name.utf8.count) else {
                 throw LLMgineError(
-                    .invalidArgument, "session name \"\(id.name.printable)\": use 1 to \(SessionID.maximumBytes) bytes, and not \(SessionID.bus)")
+                    .invalidArgument,
+                    "session name \"\(id.name.printable)\": use 1 to \(SessionID.maximumBytes) bytes, and not \(SessionID.bus)")
             }
         }
         let session = try sessions.open { number in
