@@ -97,8 +97,9 @@ final class Mailbox: Sendable {
     private let state: Mutex<State>
     /// Messages that the consumer is done with.
     private let finished = Atomic<Int>(0)
-    /// A bit for each class whose open chunk has something.
+    /// A bit for each class whose open chunk has something, and one for a consumer that is to stop.
     private let pending = Atomic<UInt8>(0)
+    private static let abandoned: UInt8 = 1 << 7
     private let hasWaiters = Atomic<Bool>(false)
 
     init(capacity: Int, whenFull: WhenFull, layout: ValueLayout) {
@@ -239,14 +240,17 @@ final class Mailbox: Sendable {
 
     // MARK: The consumer
 
-    /// Whether a class more urgent than this one has something.
-    func hasMoreUrgent(than lane: Int) -> Bool {
-        pending.load(ordering: .relaxed) & ((1 << UInt8(truncatingIfNeeded: lane)) &- 1) != 0
+    /// Whether the consumer is to leave its chunk: a class more urgent than this one has something, or the work is over.
+    func interrupts(_ lane: Int) -> Bool {
+        pending.load(ordering: .relaxed) & (((1 << UInt8(truncatingIfNeeded: lane)) &- 1) | Mailbox.abandoned) != 0
     }
+
+    /// The consumer is to stop as soon as its handler returns.
+    func abandon() { pending.bitwiseOr(Mailbox.abandoned, ordering: .releasing) }
 
     /// The most urgent class that has something, or nil.
     var mostUrgent: Int? {
-        let bits = pending.load(ordering: .acquiring)
+        let bits = pending.load(ordering: .acquiring) & ~Mailbox.abandoned
         return bits == 0 ? nil : bits.trailingZeroBitCount
     }
 
@@ -264,6 +268,9 @@ final class Mailbox: Sendable {
         if hasWaiters.load(ordering: .sequentiallyConsistent) { releaseWaiters() }
     }
 
+    /// The same for the only consumer, which lets publishers go on at its next ``finish(_:)``: an atomic operation that nobody has to wait for.
+    func finishOne() { finished.store(finished.load(ordering: .relaxed) &+ 1, ordering: .releasing) }
+
     private func releaseWaiters() {
         let waiters: [Waiter] = state.withLock { state in
             let queued = state.entered - finished.load(ordering: .acquiring)
@@ -278,7 +285,7 @@ final class Mailbox: Sendable {
     func waitForWork() async -> Bool {
         await withCheckedContinuation { continuation in
             let waits: Bool = state.withLock { state in
-                guard pending.load(ordering: .relaxed) == 0, !state.isClosed else { return false }
+                guard mostUrgent == nil, !state.isClosed else { return false }
                 state.isDemoted = false  // caught up
                 state.sleeper = continuation
                 return true
@@ -289,7 +296,7 @@ final class Mailbox: Sendable {
                 releaseWaiters()
             }
         }
-        return pending.load(ordering: .acquiring) != 0 || !isClosed
+        return mostUrgent != nil || !isClosed
     }
 
     // MARK: Ending

@@ -27,8 +27,10 @@ extension Subscriber {
     /// Handles a chunk up to its end, or until something more urgent has come.
     private func work(through taken: inout TakenLane, lane: Int, _ counts: inout DeliveryCounts) async {
         let priority = Priority(rawValue: UInt8(truncatingIfNeeded: lane)) ?? .normal
+        var room = RoomReturn(mailbox)
+        defer { room.giveBack() }
         while taken.next < taken.lane.items.count {
-            if mailbox.hasMoreUrgent(than: lane) || Task.isCancelled { return }
+            if mailbox.interrupts(lane) { return }
             if counts.isOverdue { settle(&counts) }
             let index = taken.next
             taken.next += 1
@@ -38,12 +40,12 @@ extension Subscriber {
                 let envelope = taken.envelope(at: index, priority: priority, origin: services.origin)
                 if envelope.missed > 0 { noteMissed(envelope.missed) }
                 await handle(value, envelope, &counts)
-                mailbox.finish(1)
+                room.finishedOne(after: counts.lastLap)
             case .encoded(let encoded):
                 let envelope = taken.envelope(at: index, priority: priority, origin: services.origin, trial: encoded.trial)
                 if envelope.missed > 0 { noteMissed(envelope.missed) }
                 await handle(encoded.message, envelope, &counts)
-                mailbox.finish(1)
+                room.finishedOne(after: counts.lastLap)
             case .chunk(let inbound, let skip):
                 let missed = taken.takeMissed()
                 let reached = await handle(inbound, from: skip, lane: lane, missed: missed, &counts)

@@ -67,6 +67,7 @@ public final class Subscription: Sendable {
     /// Ends the work on the queue.
     private func giveUp() {
         consumer.withLock { $0 }?.cancel()
+        subscriber.mailbox.abandon()  // after it: a consumer that leaves its chunk must find that it is cancelled
         onEnd?()
     }
 
