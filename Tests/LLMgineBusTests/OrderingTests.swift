@@ -53,25 +53,28 @@ import Testing
         #expect(seen.entries == [0, 3, 5, 2, 4, 1])
     }
 
-    @Test func `shares its places fairly`() async throws {
-        let seen = Journal<SessionID>()
-        let first = Gate()
-        let go = Gate()
-        try await bus.subscribe(to: Tick.self, options: .init(concurrency: 2, ordering: .session)) { _, context in
-            first.open()
-            await go.pass()
-            seen.add(context.session)
+    @Test func `lets a session that comes later have its turn`() async throws {
+        let started = Journal<SessionID>()
+        let permits = Journal<Void>()
+        try await bus.subscribe(to: Tick.self, options: .init(concurrency: 2, ordering: .session)) { tick, context in
+            started.add(context.session)
+            await permits.first(tick.publisher)
         }
-        for session in ["a", "b", "c", "d"] as [SessionID] {
-            for number in 0..<50 { try await bus.publish(Tick(number: number), options: .init(session: session)) }
+        // Each handler waits for as many permits as there are events before its own in the queue of its session, and one.
+        for number in 1...100 {
+            for session in ["a", "b"] as [SessionID] {
+                try await bus.publish(Tick(number: number, publisher: number), options: .init(session: session))
+            }
         }
-        await first.pass()
-        go.open()
+        try await bus.publish(Tick(number: 1, publisher: 0), options: .init(session: "late"))
+        for step in 1...100 {
+            await started.first(step)
+            permits.add(())
+        }
         await bus.stop()
-        #expect(seen.entries.count == 200)
-        // Two sessions begin; the last of the four does not have to wait until they are through.
-        let lastBegins = try #require(["a", "b", "c", "d"].compactMap { seen.entries.firstIndex(of: $0) }.max())
-        #expect(lastBegins < 150)
+        let turn = try #require(started.entries.firstIndex(of: "late"))
+        #expect(started.entries.count == 201)
+        #expect(turn < 150, "its turn was \(turn)")
     }
 
     @Test func `looks no further ahead than half of its queue`() async throws {
