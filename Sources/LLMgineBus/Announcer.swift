@@ -8,6 +8,7 @@ final class Announcer: Sendable {
         case failed(EventHandlerFailedEvent)
         case started(CommandStartedEvent)
         case ended(CommandResultEvent)
+        case deadLettered(DeadLetterCommandEvent)
     }
 
     private struct State {
@@ -60,6 +61,7 @@ final class Announcer: Sendable {
                 case .failed(let event): _ = try? await bus.publish(event, options: options)
                 case .started(let event): _ = try? await bus.publish(event, options: options)
                 case .ended(let event): _ = try? await bus.publish(event, options: options)
+                case .deadLettered(let event): _ = try? await bus.publish(event, options: options)
                 }
             }
         }

@@ -37,6 +37,31 @@ public struct EventHandlerFailedEvent: Event, Hashable {
     }
 }
 
+/// A command has failed for good and is in the dead letters now. Told as well as ``EventHandlerFailedEvent``.
+public struct DeadLetterCommandEvent: Event, Hashable {
+    /// `events.DeadLetterCommandEvent`
+    public static let topic: Topic = "events.DeadLetterCommandEvent"
+    /// The execution.
+    public var id: CommandID
+    /// The wire name of the command's type.
+    public var commandType: String
+    /// The code of the error.
+    public var code: String
+    /// The particulars.
+    public var detail: String
+    /// How often it was tried.
+    public var attempts: Int
+
+    /// Describes a failure.
+    public init(id: CommandID, commandType: String, code: String, detail: String, attempts: Int) {
+        self.id = id
+        self.commandType = commandType
+        self.code = code
+        self.detail = detail
+        self.attempts = attempts
+    }
+}
+
 /// The execution of a command begins. Once per command, however often it is tried.
 public struct CommandStartedEvent: Event, Hashable {
     /// `events.CommandStartedEvent`

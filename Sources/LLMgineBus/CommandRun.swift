@@ -7,18 +7,25 @@ import struct NIOCore.ByteBuffer
 
 /// One execution of a command: attempts until one succeeds, it is hopeless, or the time is over.
 struct CommandRun<C: Command>: Sendable {
-    private let command: C
-    private let id: CommandID
-    private let options: CommandOptions
-    private let bus: MessageBus
+    let command: C
+    let id: CommandID
+    /// The how many-th command of the bus it is.
+    let number: UInt64
+    let options: CommandOptions
+    let bus: MessageBus
+    /// What happened to it before, if it comes out of the dead letters.
+    let trial: Trial?
     private let deadline: ContinuousClock.Instant
-    private var tracer: NodeTracer { bus.observability.tracer }
+    var tracer: NodeTracer { bus.observability.tracer }
+    private var earlier: Int { trial?.letter.attempts ?? 0 }
 
-    init(_ command: C, id: CommandID, options: CommandOptions, bus: MessageBus) {
+    init(_ command: C, number: UInt64, options: CommandOptions, bus: MessageBus, trial: Trial? = nil) {
         self.command = command
-        self.id = id
+        self.number = number
+        self.id = trial?.letter.command ?? bus.commandID(number)
         self.options = options
         self.bus = bus
+        self.trial = trial
         self.deadline = .now + options.deadline
     }
 
@@ -29,6 +36,7 @@ struct CommandRun<C: Command>: Sendable {
         bus.services.announcer.announce(CommandStartedEvent.topic, in: options.session) {
             .started(CommandStartedEvent(id: id, commandType: C.commandType))
         }
+        let began = SystemClock.sinceEpoch()
         let (trace, span) =
             tracer.isEnabled
             ? tracer.begin(.custom, "execute \(C.commandType)", topic: C.topic, below: options.trace) : (options.trace, nil)
@@ -48,13 +56,14 @@ struct CommandRun<C: Command>: Sendable {
                 .init("success", "\(result.isSuccess)"), .init("error", result.error?.code.rawValue ?? ""),
                 .init("attempts", "\(result.attempts)"),
             ])
+        if let error = result.error { keep(error, after: result.attempts, since: began, trace: trace) }
         bus.services.announcer.announce(CommandResultEvent.topic, in: options.session) {
             .ended(CommandResultEvent(commandType: C.commandType, result: result))
         }
         return result
     }
 
-    private func observe(_ what: String, _ metadata: [ObservedEvent.Entry] = []) {
+    func observe(_ what: String, _ metadata: [ObservedEvent.Entry] = []) {
         bus.observability.observe(
             ObservedEvent(
                 eventID: id.text, eventType: what, timestamp: tracer.clock.now(), session: options.session, topic: C.topic,
@@ -63,12 +72,12 @@ struct CommandRun<C: Command>: Sendable {
 
     private func attempts(trace: TraceContext?) async -> CommandResult {
         let policy = options.retry ?? bus.configuration.resilience.retry ?? .never
-        var attempt = 1
+        var attempt = earlier + 1
         while true {
             let result = await once(attempt: attempt, trace: trace)
             guard let error = result.error, result.isRetryable, !Task.isCancelled else { return result }
             let decision = policy.decide(
-                afterAttempt: result.attempts, error: error, random: Double.random(in: 0..<1), remaining: deadline - .now,
+                afterAttempt: result.attempts - earlier, error: error, random: Double.random(in: 0..<1), remaining: deadline - .now,
                 isRetryable: { _ in true })
             guard case .retry(let delay) = decision else { return result }
             do { try await Task.sleep(for: delay, tolerance: .zero) } catch {

@@ -2,6 +2,8 @@ public import LLMgineCore
 import LLMgineObservability
 public import LLMgineResilience
 
+import struct NIOCore.ByteBuffer
+
 /// How a command is executed.
 public struct CommandOptions: Sendable {
     /// How long all attempts together may take. Default 30 s.
@@ -63,6 +65,8 @@ public final class CommandRegistration: Sendable {
     let commandID: ObjectIdentifier
     /// Calls the handler with a command of its own type.
     let call: @Sendable (any Command, CommandContext) async throws -> (any Codable & Sendable)?
+    /// Reads a command of that type.
+    let decode: @Sendable (ByteBuffer) throws -> any Command
     let breaker: HandlerBreaker
     let meters: HandlerMeters
     var services: DeliveryServices { bus.services }
@@ -79,6 +83,7 @@ public final class CommandRegistration: Sendable {
             guard let command = command as? C else { throw LLMgineError(.badPayload, "the command is not a \(C.commandType)") }
             return try await handler(command, context)
         }
+        decode = { try C(decoding: $0) }
         breaker = bus.services.breaker(for: C.topic.text)
         meters = HandlerMeters(commands: C.commandType, in: bus.services.metrics)
         self.bus = bus

@@ -76,18 +76,21 @@ extension MessageBus {
     /// - Returns: always a result with the command's own id; a failed one has its error, with the code `noHandler`, `deadlineExceeded`,
     ///   `cancelled`, `circuitOpen`, `stopped`, one of those of a request, or that of the handler.
     public func execute<C: Command>(_ command: C, options: CommandOptions = CommandOptions()) async -> CommandResult {
-        await CommandRun(command, id: makeCommandID(), options: options, bus: self).execute()
+        await CommandRun(command, number: nextCommand.add(1, ordering: .relaxed).newValue, options: options, bus: self).execute()
     }
 
-    func makeCommandID() -> CommandID {
-        CommandID("\(identity.node)/\(identity.incarnation)/c\(nextCommand.add(1, ordering: .relaxed).newValue)")
-    }
+    func commandID(_ number: UInt64) -> CommandID { CommandID("\(identity.node)/\(identity.incarnation)/c\(number)") }
 
     /// The handler on this node for a command of the session.
     func commandHandler(_ type: any Command.Type, in session: SessionID) -> CommandRegistration? {
-        let scoped = session == .bus ? nil : sessions.handler(of: type.commandType, in: session)
-        guard let handler = scoped ?? registry.withLock({ $0.commandHandlers[type.commandType] }) else { return nil }
+        guard let handler = commandHandler(type.commandType, in: session) else { return nil }
         return handler.commandID == ObjectIdentifier(type) ? handler : nil
+    }
+
+    /// The same by the wire name of the type.
+    func commandHandler(_ type: String, in session: SessionID) -> CommandRegistration? {
+        let scoped = session == .bus ? nil : sessions.handler(of: type, in: session)
+        return scoped ?? registry.withLock { $0.commandHandlers[type] }
     }
 
     /// Executes a command of another node, once: it is for that node to try again.
