@@ -106,7 +106,7 @@ let package = Package(
             "LLMgineBus",
             [
                 "LLMgineCore", "LLMgineFlow", "LLMgineRouting", "LLMgineBroker", "LLMgineResilience", "LLMgineObservability",
-                External.nioCore, External.nioConcurrency, External.logging, External.serviceContext,
+                External.nioCore, External.nioConcurrency, External.deque, External.logging, External.serviceContext,
             ]),
         module(
             "LLMgineTransport",

@@ -13,7 +13,8 @@ extension CommandRun {
         guard attempts > 0, ![.noHandler, .cancelled, .stopped].contains(error.code) else { return }
         guard bus.configuration.resilience.deadLetterCapacity > 0 else { return }
         var content = Message(
-            topic: C.topic, payload: ByteBuffer(), eventType: C.commandType, session: options.session, headers: options.headers, trace: trace)
+            topic: C.topic, payload: ByteBuffer(), eventType: C.commandType, session: options.session, headers: options.headers,
+            trace: trace)
         var encodingError: LLMgineError?
         do { try command.encode(into: &content.payload) } catch {
             content.payload.clear()

@@ -26,13 +26,15 @@ public final class DeadLetters: Sendable {
     func deliver(through redeliver: @escaping @Sendable (DeadLetter) -> Bool) { state.withLock { $0.redeliver = redeliver } }
 
     func add(
-        message: MessageID, command: CommandID? = nil, content: Message, subscription: String, error: LLMgineError, encodingError: LLMgineError?, attempts: Int,
+        message: MessageID, command: CommandID? = nil, content: Message, subscription: String, error: LLMgineError,
+        encodingError: LLMgineError?, attempts: Int,
         firstAttempt: Duration, lastAttempt: Duration
     ) {
         guard capacity > 0 else { return }
         let (letter, watchers) = state.withLock { state in
             let id = state.store.add(
-                message: message, command: command, content: content, subscription: subscription, error: error, encodingError: encodingError,
+                message: message, command: command, content: content, subscription: subscription, error: error,
+                encodingError: encodingError,
                 attempts: attempts,
                 firstAttempt: firstAttempt, lastAttempt: lastAttempt
             ).id

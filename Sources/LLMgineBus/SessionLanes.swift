@@ -1,3 +1,4 @@
+import DequeModule
 import LLMgineCore
 import Synchronization
 
@@ -6,16 +7,35 @@ import Synchronization
 /// A session is *busy* from the moment that one of its events is given to a worker; what comes for it meanwhile waits here, the more urgent first.
 /// What waits here has left the mailbox's lanes, so there is a limit to it: beyond, the subscription looks no further ahead.
 final class SessionLanes<Value: Sendable>: Sendable {
+    /// What waits for one session, by class.
+    private struct Line {
+        private var classes = InlineArray<4, Deque<Delivery<Value>>>(repeating: Deque())
+        private(set) var count = 0
+
+        mutating func append(_ delivery: Delivery<Value>) {
+            classes[Int(delivery.envelope.run.priority.rawValue)].append(delivery)
+            count += 1
+        }
+
+        mutating func takeNext() -> Delivery<Value>? {
+            for index in 0..<4 {
+                guard let delivery = classes[index].popFirst() else { continue }
+                count -= 1
+                return delivery
+            }
+            return nil
+        }
+    }
+
     private struct State {
-        /// What waits for each busy session, the next one last.
-        var busy: [SessionID: [Delivery<Value>]] = [:]
+        var busy: [SessionID: Line] = [:]
         /// Busy sessions whose worker gave its place to others.
         var paused: [SessionID] = []
         var waiting = 0
         var dispatcher: CheckedContinuation<Void, Never>?
 
         mutating func takeNext(of session: SessionID) -> Delivery<Value>? {
-            guard let delivery = busy[session]?.popLast() else { return nil }
+            guard let delivery = busy[session]?.takeNext() else { return nil }
             waiting -= 1
             return delivery
         }
@@ -36,15 +56,11 @@ final class SessionLanes<Value: Sendable>: Sendable {
     func enter(_ delivery: Delivery<Value>) -> Delivery<Value>? {
         let session = delivery.envelope.run.session
         return state.withLock { state in
-            guard var waiting = state.busy[session] else {
-                state.busy[session] = []
+            guard let index = state.busy.index(forKey: session) else {
+                state.busy[session] = Line()
                 return delivery
             }
-            // From the end, where the next one is: behind all that are as urgent.
-            let index = waiting.firstIndex { $0.envelope.run.priority <= delivery.envelope.run.priority } ?? waiting.endIndex
-            state.busy[session] = nil  // so that it is not copied
-            waiting.insert(delivery, at: index)
-            state.busy[session] = waiting
+            state.busy.values[index].append(delivery)
             state.waiting += 1
             return nil
         }
@@ -66,7 +82,7 @@ final class SessionLanes<Value: Sendable>: Sendable {
     /// A worker would give its place to another session. - Returns: false if nothing waits for its own.
     func pause(_ session: SessionID) -> Bool {
         state.withLock { state in
-            guard let waiting = state.busy[session], !waiting.isEmpty else { return false }
+            guard let count = state.busy[session]?.count, count > 0 else { return false }
             state.paused.append(session)
             return true
         }
@@ -103,7 +119,11 @@ final class SessionLanes<Value: Sendable>: Sendable {
     func end() -> [Delivery<Value>] {
         let (waiting, dispatcher) = state.withLock { state in
             defer { state = State() }
-            return (state.busy.values.flatMap { $0.reversed() }, state.dispatcher)
+            var waiting: [Delivery<Value>] = []
+            for var line in state.busy.values {
+                while let delivery = line.takeNext() { waiting.append(delivery) }
+            }
+            return (waiting, state.dispatcher)
         }
         dispatcher?.resume()
         return waiting

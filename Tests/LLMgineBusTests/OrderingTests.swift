@@ -53,16 +53,16 @@ import Testing
         #expect(seen.entries == [0, 3, 5, 2, 4, 1])
     }
 
-    @Test func `lets a session that comes later have its turn`() async throws {
+    @Test func `lets a session have its turn before others that came first are through`() async throws {
         let started = Journal<SessionID>()
         let permits = Journal<Void>()
         try await bus.subscribe(to: Tick.self, options: .init(concurrency: 2, ordering: .session)) { tick, context in
             started.add(context.session)
             await permits.first(tick.publisher)
         }
-        // Each handler waits for as many permits as there are events before its own in the queue of its session, and one.
-        for number in 1...100 {
-            for session in ["a", "b"] as [SessionID] {
+        // A handler waits for as many permits as its event's number in its session says: each permit lets one event of each session end.
+        for session in ["a", "b"] as [SessionID] {
+            for number in 1...100 {
                 try await bus.publish(Tick(number: number, publisher: number), options: .init(session: session))
             }
         }

@@ -131,7 +131,8 @@ public final class BusSession: Sendable {
         var options = options
         options.session = id
         do throws(LLMgineError) { try checkActive() } catch {
-            return CommandResult(failure: bus.commandID(bus.nextCommand.add(1, ordering: .relaxed).newValue), error, attempts: 0, session: id)
+            return CommandResult(
+                failure: bus.commandID(bus.nextCommand.add(1, ordering: .relaxed).newValue), error, attempts: 0, session: id)
         }
         return await bus.execute(command, options: options)
     }
