@@ -6,46 +6,48 @@ import Synchronization
 /// What is measured by looking, when somebody looks: publishers and handlers pay nothing for it.
 extension MessageBus {
     func observeGauges() {
-        let metrics = observability.metrics
+        let metrics = services.metrics
         metrics.observe(.eventsPublished) { [weak self] in Double(self?.sequence.load(ordering: .relaxed) ?? 0) }
         metrics.observe(.deadLetterQueueSize) { [weak self] in Double(self?.deadLetters.count ?? 0) }
         metrics.observe(.backpressureActive) { [weak self] in self?.isHoldingPublishersBack ?? false ? 1 : 0 }
         metrics.observe(.registeredHandlers) { [weak self] in
-            Double(self?.registry.withLock { $0.subscriptions.count + $0.commandHandlers.count } ?? 0)
+            guard let self else { return 0 }
+            return Double(registry.withLock { $0.subscriptions.count + $0.commandHandlers.count } + sessions.handlerCount)
         }
+        metrics.observe(.activeSessions) { [weak self] in Double(self?.sessionCount ?? 0) }
     }
 
     /// Gauges of all subscriptions of a name.
     func observeGauges(of name: String) {
         let labels = [MetricsRegistry.Label("handler", name)]
-        observability.metrics.observe(.queueSize, labels: labels) { [weak self] in
+        services.metrics.observe(.queueSize, labels: labels) { [weak self] in
             Double(self?.subscribers(named: name).reduce(0) { $0 + max(0, $1.mailbox.count) } ?? 0)
         }
-        observability.metrics.observe(.circuitBreakerState, labels: labels) { [weak self] in
+        services.metrics.observe(.circuitBreakerState, labels: labels) { [weak self] in
             self?.subscribers(named: name).map(\.breaker.state.number).max() ?? 0
         }
-        observability.metrics.observe(.backpressureActive, labels: labels) { [weak self] in
+        services.metrics.observe(.backpressureActive, labels: labels) { [weak self] in
             self?.subscribers(named: name).contains { $0.mailbox.metrics.isBackpressureActive } ?? false ? 1 : 0
         }
     }
 
     /// The breaker of a command's handler on this node, for as long as it has one.
     func observeBreaker(ofCommand type: String) {
-        observability.metrics.observe(.circuitBreakerState, labels: [.init("command", type)]) { [weak self] in
+        services.metrics.observe(.circuitBreakerState, labels: [.init("command", type)]) { [weak self] in
             self?.registry.withLock { $0.commandHandlers[type] }?.breaker.state.number ?? 0
         }
     }
 
     func forgetBreaker(ofCommand type: String) {
-        observability.metrics.remove(.circuitBreakerState, labels: [.init("command", type)])
+        services.metrics.remove(.circuitBreakerState, labels: [.init("command", type)])
     }
 
     /// Forgets them with the last subscription of the name.
     func forgetGauges(of name: String) {
         let labels = [MetricsRegistry.Label("handler", name)]
-        observability.metrics.remove(.queueSize, labels: labels)
-        observability.metrics.remove(.circuitBreakerState, labels: labels)
-        observability.metrics.remove(.backpressureActive, labels: labels)
+        services.metrics.remove(.queueSize, labels: labels)
+        services.metrics.remove(.circuitBreakerState, labels: labels)
+        services.metrics.remove(.backpressureActive, labels: labels)
     }
 
     func subscribers(named name: String) -> [AnySubscriber] {
@@ -54,6 +56,7 @@ extension MessageBus {
 
     /// Puts a dead letter back into the queue of a subscription of the name that failed, if there is room.
     func redeliver(_ letter: DeadLetter) -> Bool {
+        if let id = letter.command { return executeAgain(letter, id) }
         let extras = MessageExtras(headers: letter.content.headers, trace: letter.content.trace, timeToLive: nil)
         for subscriber in subscribers(named: letter.subscription) where subscriber.mailbox.room > 0 && letter.encodingError == nil {
             let offer = subscriber.mailbox.offer(

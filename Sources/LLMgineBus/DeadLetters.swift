@@ -2,7 +2,7 @@ import LLMgineCore
 public import LLMgineResilience
 import Synchronization
 
-/// Events that could not be handled: what they were, who failed, why, and how often it was tried.
+/// Events that could not be handled and commands that failed: what they were, who failed, why, and how often it was tried.
 ///
 /// Nothing here ever waits. At capacity the oldest letter goes and is counted in ``evicted``.
 public final class DeadLetters: Sendable {
@@ -26,13 +26,15 @@ public final class DeadLetters: Sendable {
     func deliver(through redeliver: @escaping @Sendable (DeadLetter) -> Bool) { state.withLock { $0.redeliver = redeliver } }
 
     func add(
-        message: MessageID, content: Message, subscription: String, error: LLMgineError, encodingError: LLMgineError?, attempts: Int,
+        message: MessageID, command: CommandID? = nil, content: Message, subscription: String, error: LLMgineError,
+        encodingError: LLMgineError?, attempts: Int,
         firstAttempt: Duration, lastAttempt: Duration
     ) {
         guard capacity > 0 else { return }
         let (letter, watchers) = state.withLock { state in
             let id = state.store.add(
-                message: message, content: content, subscription: subscription, error: error, encodingError: encodingError,
+                message: message, command: command, content: content, subscription: subscription, error: error,
+                encodingError: encodingError,
                 attempts: attempts,
                 firstAttempt: firstAttempt, lastAttempt: lastAttempt
             ).id
@@ -89,8 +91,8 @@ public final class DeadLetters: Sendable {
     public func removeAll() -> Int { state.withLock { $0.store.takeAll().count } }
 
     /// Puts the event at the end of the queue of the subscription that failed, and of no other. The handler sees the number of the attempt go on;
-    /// if it fails for good again, there is a new letter.
-    /// - Returns: false if the letter is gone, or stays because its subscription is gone or has no room.
+    /// if it fails for good again, there is a new letter. A command is executed once more under its id, by the handler on this node.
+    /// - Returns: false if the letter is gone, or stays because its subscription or handler is gone or has no room.
     @discardableResult
     public func retry(_ id: UInt64) -> Bool {
         // Taken out first, so that two callers cannot both deliver it.

@@ -11,7 +11,7 @@ extension Subscriber {
     /// An event of a healthy subscription without headers, trace or time to live takes the short way: one look at the breaker's flag, the
     /// call, one reading of the clock.
     func handle(_ value: Value, _ envelope: Envelope, _ counts: inout DeliveryCounts) async {
-        guard envelope.extras == nil, envelope.trial == nil, breaker.isClosed else {
+        guard envelope.extras == nil, envelope.trial == nil, breaker.isClosed, !services.middleware.wrapsEvents else {
             return await insist(on: value, from: nil, envelope, after: nil, &counts)
         }
         do {
@@ -31,7 +31,7 @@ extension Subscriber {
             return bury(
                 message, nil, envelope, LLMgineError(.badPayload, "the payload is not what the handler takes", cause: error), attempts: 0)
         }
-        guard envelope.extras == nil, envelope.trial == nil, breaker.isClosed else {
+        guard envelope.extras == nil, envelope.trial == nil, breaker.isClosed, !services.middleware.wrapsEvents else {
             return await insist(on: value, from: message, envelope, after: nil, &counts)
         }
         do {
@@ -125,6 +125,7 @@ extension Subscriber {
     func finished(with delivery: Delivery<Value>) {
         delivery.credit?.consumed(messages: 1, bytes: delivery.bytes)
         mailbox.finish(1)
+        delivery.envelope.extras?.token?.settle()
     }
 
     /// Hands over what was counted.

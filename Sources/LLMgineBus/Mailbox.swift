@@ -406,6 +406,7 @@ extension Mailbox.Lane {
     /// Forgets the oldest item; the arrays are compacted once half of them is gone, so that an eviction costs amortised constant time.
     mutating func dropHead() {
         items[head].body = .gap(0)
+        items[head].extras = nil
         head += 1
         guard head >= 1024, head * 2 >= items.count else { return }
         let cut = head

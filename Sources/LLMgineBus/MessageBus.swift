@@ -24,6 +24,9 @@ public final class MessageBus: Sendable {
     let heldBack = Atomic<Int>(0)
     package let desk: RequestDesk
     let registry = Mutex(Registry())
+    let sessions = SessionTable()
+    let filters = FilterList()
+    let waits = WaitGraph()
     let lifecycle = Atomic<UInt8>(Lifecycle.running.rawValue)
 
     struct Registry {
@@ -40,7 +43,8 @@ public final class MessageBus: Sendable {
         case running, stopping, stopped
     }
 
-    /// Creates a bus that is ready for use.
+    /// Creates a bus that is ready for use: there is nothing to start. An event is queued for the handlers that are subscribed when it is published,
+    /// from the first moment on; one that is published before the first handler is subscribed has none, and its receipt says `matched: 0`.
     /// - Parameter observability: where spans, metrics and observed events go. Default: its own, with tracing off.
     public init(configuration: BusConfiguration = BusConfiguration(), observability: ObservabilityManager? = nil) {
         self.configuration = configuration
@@ -48,10 +52,13 @@ public final class MessageBus: Sendable {
         self.identity = BusIdentity(node: configuration.name, incarnation: configuration.incarnation)
         timers = TimerQueue()
         deadLetters = DeadLetters(capacity: configuration.resilience.deadLetterCapacity)
+        let metrics = configuration.hasMetrics ? self.observability.metrics : MetricsRegistry()
         services = DeliveryServices(
-            origin: identity, resilience: configuration.resilience, deadLetters: deadLetters, observability: self.observability)
+            origin: identity, resilience: configuration.resilience, deadLetters: deadLetters, observability: self.observability,
+            metrics: metrics, announcer: Announcer(metrics: metrics))
         desk = RequestDesk(node: configuration.name, timers: timers, tracer: self.observability.tracer)
         deadLetters.deliver { [weak self] letter in self?.redeliver(letter) ?? false }
+        services.announcer.announce(on: self)
         observeGauges()
     }
 
@@ -70,12 +77,13 @@ public final class MessageBus: Sendable {
     /// - Returns: how many events were still queued at the deadline, by subscription name. Empty when everything was handled.
     @discardableResult
     public func stop(deadline: Duration = .seconds(10)) async -> [String: Int] {
+        let end = ContinuousClock.now + deadline
+        await endSessions(by: end)
         let (first, _) = lifecycle.compareExchange(
             expected: Lifecycle.running.rawValue, desired: Lifecycle.stopping.rawValue, ordering: .sequentiallyConsistent)
         guard first else { return [:] }
         let subscriptions = registry.withLock { Array($0.subscriptions.values) }
         for subscription in subscriptions { subscription.subscriber.mailbox.close() }
-        let end = ContinuousClock.now + deadline
         var left: [String: Int] = [:]
         for subscription in subscriptions where await !subscription.drained(until: end) {
             left[subscription.name, default: 0] += subscription.subscriber.mailbox.count
@@ -94,7 +102,7 @@ public final class MessageBus: Sendable {
     }
 
     /// How long a cancelled handler may take to return at ``stop(deadline:)``.
-    private static let gracePeriod = Duration.milliseconds(500)
+    static let gracePeriod = Duration.milliseconds(500)
 
     func checkRunning() throws(LLMgineError) {
         guard lifecycle.load(ordering: .relaxed) == Lifecycle.running.rawValue else {
@@ -111,11 +119,16 @@ public struct BusConfiguration: Sendable {
     public var incarnation: Incarnation
     /// What is done about handlers that fail. Default: retries, breakers and dead letters are on.
     public var resilience: BusResilience
+    /// Whether the bus counts and measures what it does into its ``MessageBus/observability``. Default true.
+    public var hasMetrics: Bool
 
     /// A configuration with the documented defaults.
-    public init(name: NodeID = "local", incarnation: Incarnation? = nil, resilience: BusResilience = BusResilience()) {
+    public init(
+        name: NodeID = "local", incarnation: Incarnation? = nil, resilience: BusResilience = BusResilience(), hasMetrics: Bool = true
+    ) {
         self.name = name
         self.resilience = resilience
+        self.hasMetrics = hasMetrics
         self.incarnation = incarnation ?? BusConfiguration.incarnationNow()
     }
 

@@ -5,7 +5,7 @@ extension Subscriber {
     /// Handles what arrives until the mailbox is closed and empty, or the task is cancelled; then what is left goes to the dead letters.
     func run() async {
         consumer.store(CurrentTask.mark, ordering: .relaxed)
-        if options.concurrency > 1 { return await runConcurrently() }
+        if options.concurrency > 1 { return await options.ordering == .session ? runBySession() : runConcurrently() }
         var taken = TakenLanes(ValueLayout(of: Value.self))
         var counts = DeliveryCounts()
         var isBusy = false
@@ -79,7 +79,7 @@ extension Subscriber {
                     group.addTask { [self] in
                         var counts = DeliveryCounts()
                         counts.resume()
-                        await process(delivery, &counts)
+                        await HandlerScope.$current.withValue(id) { await process(delivery, &counts) }
                         settle(&counts)
                         slots.give()
                     }
@@ -99,7 +99,7 @@ extension Subscriber {
 }
 
 /// Places for so many at a time. One task takes them, any may give them back.
-private final class Slots: Sendable {
+final class Slots: Sendable {
     private struct State {
         var free: Int
         var waiter: CheckedContinuation<Void, Never>?
@@ -108,6 +108,9 @@ private final class Slots: Sendable {
     private let state: Mutex<State>
 
     init(_ count: Int) { state = Mutex(State(free: count)) }
+
+    /// Whether somebody waits for a place.
+    var hasWaiter: Bool { state.withLock { $0.waiter != nil } }
 
     func take() async {
         await withCheckedContinuation { continuation in
@@ -121,6 +124,16 @@ private final class Slots: Sendable {
             }
             if isFree { continuation.resume() }
         }
+    }
+
+    /// Gives the place to whoever waits for it. - Returns: false if nobody does, and the place is kept.
+    func handOver() -> Bool {
+        let waiter = state.withLock { state in
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume()
+        return waiter != nil
     }
 
     func give() {

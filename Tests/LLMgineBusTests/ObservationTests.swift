@@ -131,7 +131,7 @@ private final class Witness: ObservabilityHandler {
         await bus.stop()
         await bus.observability.drained()
         #expect(witness.told(of: "CommandStarted") == [["command=Add"]])
-        #expect(witness.told(of: "CommandResult") == [["command=Add", "success=true", "error="]])
+        #expect(witness.told(of: "CommandResult") == [["command=Add", "success=true", "error=", "attempts=1"]])
         #expect(witness.told(of: "DeadLettered") == [["handler=s", "attempts=0", "error=rejected"]])
     }
 

@@ -25,8 +25,10 @@ final class Audit: ObservabilityHandler {
         let receipt = try await bus.publish(OrderPlaced(order: 7))
         #expect(receipt.accepted == 1)
         try await bus.publish(OrderPlaced(order: 8), to: "orders.eu.placed", options: .init(priority: .urgent, session: "chat-7"))
+        let done = try await bus.publish(OrderPlaced(order: 9), until: .processed)
+        #expect((done.accepted, subscription.statistics.queued) == (1, 0))
         await bus.stop()
-        #expect(subscription.statistics.processed == 1)
+        #expect(subscription.statistics.processed == 2)
     }
 
     @Test func `execute a command`() async throws {
@@ -39,10 +41,33 @@ final class Audit: ObservabilityHandler {
         await bus.stop()
     }
 
+    @Test func `open a session`() async throws {
+        let bus = MessageBus()
+        try await bus.registerCommandHandler(Add.self) { command, context in command.left + command.right }
+        let result = try await bus.session("chat-7") { session in
+            try await session.subscribe(to: OrderPlaced.self) { event, _ in print("order \(event.order) of \(session.id)") }
+            return await session.execute(Add(left: 1, right: 2))
+        }
+        #expect((result.isSuccess, result.session, bus.subscriptionCount) == (true, "chat-7", 0))
+        await bus.stop()
+    }
+
+    @Test func `add middleware and filters, and take them out`() async throws {
+        let bus = MessageBus()
+        try await bus.subscribe(to: OrderPlaced.self) { _, _ in }
+        let timing = TimingMiddleware()
+        let registrations = [bus.addMiddleware(timing), bus.addEventFilter(SessionFilter(exclude: ["noisy"]))]
+        try await bus.publish(OrderPlaced(order: 7))
+        for registration in registrations { registration.remove() }
+        let noisy = try await bus.publish(OrderPlaced(order: 8), options: .init(session: "noisy"))
+        #expect(noisy.accepted == 1)
+        await bus.stop()
+    }
+
     @Test func `configure resilience and queues`() async throws {
         let resilience = BusResilience(
             retry: RetryPolicy(maximumRetries: 5), circuitBreaker: BreakerPolicy(recovery: .seconds(1)), deadLetterCapacity: 500)
-        let bus = MessageBus(configuration: .init(name: "shop", resilience: resilience))
+        let bus = ResilientMessageBus(resilience: resilience)
         let strategy = try BackpressureStrategy(named: "adaptive_rate_limit")
         let queue = BoundedEventQueue(capacity: 1000, highWaterMark: 0.8, lowWaterMark: 0.5, strategy: strategy)
         let subscription = try await bus.subscribe(to: OrderPlaced.self, options: .init(queue: queue)) { event, _ in
