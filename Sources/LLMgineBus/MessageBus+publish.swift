@@ -66,12 +66,14 @@ extension MessageBus {
     ) -> PublishReceipt? {
         guard !observability.tracer.isEnabled else { return nil }
         let route = router.route(for: topic, in: options.session)
-        guard route.isPlain, route.filters == nil, route.locals.count == 1 else { return nil }
-        let subscriber = route.locals[0]
-        guard subscriber.valueType == ObjectIdentifier(E.self) else { return nil }
-        let extras = MessageExtras(headers: options.headers, trace: options.trace, timeToLive: options.timeToLive)
-        let offer = subscriber.mailbox.offer(
-            event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
+        guard route.filters == nil else { return nil }
+        let offer: SubscriberOffer? = route.withSole { subscriber in
+            guard subscriber.valueType == ObjectIdentifier(E.self) else { return nil }
+            let extras = MessageExtras(headers: options.headers, trace: options.trace, timeToLive: options.timeToLive)
+            return subscriber.mailbox.offer(
+                event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
+        }
+        guard let offer else { return nil }
         if case .full = offer { return nil }
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
         receipt.count(offer)

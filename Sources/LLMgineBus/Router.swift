@@ -3,7 +3,7 @@ import LLMgineRouting
 import Synchronization
 
 /// Where events of one topic go. Immutable, shared by every publish until a subscription comes or goes.
-final class Route: Sendable {
+@safe final class Route: Sendable {  // `sole` is the reason: see there
     /// Subscriptions on this node that get every event, by handler priority.
     let locals: [AnySubscriber]
     /// Peers with such subscriptions; one entry a link, however many subscriptions match there.
@@ -14,13 +14,26 @@ final class Route: Sendable {
     let isPlain: Bool
     /// What is asked before an event goes anywhere; nil if nothing is.
     let filters: FilterChain?
+    /// The only target, if it is a subscription of this node.
+    private let sole: Unmanaged<AnySubscriber>?
 
     init(locals: [AnySubscriber], remotes: [any RemoteRoute], groups: [RouteGroup], filters: FilterChain?) {
+        let isSole = locals.count == 1 && remotes.isEmpty && groups.isEmpty
+        unsafe sole = isSole ? Unmanaged.passUnretained(locals[0]) : nil
         self.locals = locals
         self.remotes = remotes
         self.groups = groups
         self.filters = filters
         self.isPlain = remotes.isEmpty && groups.isEmpty
+    }
+
+    /// Calls the body with the only target, if it is a subscription of this node, without counting a reference: the count lies on a cache
+    /// line that the consumer reads for each event, and would be taken from it twice an event.
+    @inline(__always)
+    func withSole<Result>(_ body: (AnySubscriber) -> Result?) -> Result? {
+        guard let sole = unsafe sole else { return nil }
+        // `locals` holds the subscriber for as long as the route lives, and whoever calls holds the route.
+        return unsafe sole._withUnsafeGuaranteedRef(body)
     }
 }
 

@@ -8,14 +8,21 @@ extension Subscriber {
         if options.concurrency > 1 { return await options.ordering == .session ? runBySession() : runConcurrently() }
         var taken = TakenLanes(ValueLayout(of: Value.self))
         var counts = DeliveryCounts()
+        var isBusy = false
         while !Task.isCancelled {
             guard let lane = taken.mostUrgent(with: mailbox) else {
                 settle(&counts)
-                guard await mailbox.waitForWork() else { break }
+                if isBusy {
+                    isBusy = false
+                    mailbox.linger()
+                } else {
+                    guard await mailbox.waitForWork() else { break }
+                }
                 continue
             }
             if taken.lanes[lane].isEmpty { settle(&counts) }
             taken.refill(lane, from: mailbox)
+            isBusy = taken.lanes[lane].lane.items.count >= Mailbox.busyChunk
             counts.resume()
             await work(through: &taken.lanes[lane], lane: lane, &counts)
         }
