@@ -14,11 +14,11 @@ import Synchronization
     let isPlain: Bool
     /// What is asked before an event goes anywhere; nil if nothing is.
     let filters: FilterChain?
-    /// The only target, if it is a subscription of this node.
+    /// The only target, if it is a subscription of this node and nothing is asked before.
     private let sole: Unmanaged<AnySubscriber>?
 
     init(locals: [AnySubscriber], remotes: [any RemoteRoute], groups: [RouteGroup], filters: FilterChain?) {
-        let isSole = locals.count == 1 && remotes.isEmpty && groups.isEmpty
+        let isSole = locals.count == 1 && remotes.isEmpty && groups.isEmpty && filters == nil
         unsafe sole = isSole ? Unmanaged.passUnretained(locals[0]) : nil
         self.locals = locals
         self.remotes = remotes
@@ -27,7 +27,7 @@ import Synchronization
         self.isPlain = remotes.isEmpty && groups.isEmpty
     }
 
-    /// Calls the body with the only target, if it is a subscription of this node, without counting a reference: the count lies on a cache
+    /// Calls the body with the only target, if it is a subscription of this node and no filter is asked before, without counting a reference: the count lies on a cache
     /// line that the consumer reads for each event, and would be taken from it twice an event.
     @inline(__always)
     func withSole<Result>(_ body: (AnySubscriber) -> Result?) -> Result? {
