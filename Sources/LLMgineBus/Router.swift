@@ -249,6 +249,8 @@ package final class RemoteFlow: Sendable {
 package protocol RemoteLink: AnyObject, Sendable {
     /// The node at the other end.
     var peer: NodeID { get }
+    /// Runs tasks where the link's bytes arrive; nil if it has no such place.
+    var executor: (any TaskExecutor)? { get }
     /// The way to these flows: one copy of a message serves them all.
     func route(flows: [UInt32]) -> any RemoteRoute
 
@@ -265,6 +267,10 @@ package protocol RemoteLink: AnyObject, Sendable {
     func sendReplyEnd(_ request: UInt64)
     /// There is no (further) answer.
     func sendReplyError(_ request: UInt64, _ error: LLMgineError)
+}
+
+extension RemoteLink {
+    package var executor: (any TaskExecutor)? { nil }
 }
 
 /// Something outside this process that takes messages: one link, for one set of flows there.
