@@ -108,7 +108,7 @@ public final class Responder: Sendable {
 
     private func run(_ number: UInt64, _ message: Message, _ context: RequestContext, _ call: any IncomingCall) {
         // Unstructured because a request outlives the frame that brought it; `finished` forgets it, `cancel` ends it.
-        let task = Task(executorPreference: options.runsOnLink ? call.executor : nil) {
+        let task = Task(executorPreference: options.runsOnLink ? call.executor : nil) { [self] in
             state.withLock { $0.running[number]?.mark = CurrentTask.mark }
             if ContinuousClock.now >= context.deadline {
                 call.finish(LLMgineError(.deadlineExceeded, "the deadline passed before the responder had a free slot"))
