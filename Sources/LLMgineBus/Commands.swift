@@ -57,6 +57,8 @@ public final class CommandRegistration: Sendable {
     let commandID: ObjectIdentifier
     /// Calls the handler with a command of its own type.
     let call: @Sendable (any Command, CommandContext) async throws -> (any Codable & Sendable)?
+    /// Executes an encoded command that was in the dead letters, as a command of this node.
+    let executeAgain: @Sendable (DeadLetter, CommandID, MessageBus) async throws -> CommandResult
     let breaker: HandlerBreaker
     let meters: HandlerMeters
     private let bus: MessageBus
@@ -69,6 +71,11 @@ public final class CommandRegistration: Sendable {
         call = { command, context in
             guard let command = command as? C else { throw LLMgineError(.badPayload, "the command is not a \(C.commandType)") }
             return try await handler(command, context)
+        }
+        executeAgain = { letter, id, bus in
+            let content = letter.content
+            let options = CommandOptions(session: content.session, headers: content.headers, trace: content.trace)
+            return await CommandRun(try C(decoding: content.payload), id: id, options: options, bus: bus, from: letter).execute()
         }
         breaker = bus.services.breaker(for: C.topic.text)
         meters = HandlerMeters(commands: C.commandType, in: bus.observability.metrics)

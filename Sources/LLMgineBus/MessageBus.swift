@@ -23,6 +23,9 @@ public final class MessageBus: Sendable {
     /// Publishers that wait for room at this moment.
     let heldBack = Atomic<Int>(0)
     package let desk: RequestDesk
+    let eventSchedule: EventSchedule
+    let approvals: ApprovalDesk
+    let store: (any BusStore)?
     let registry = Mutex(Registry())
     let lifecycle = Atomic<UInt8>(Lifecycle.running.rawValue)
 
@@ -41,13 +44,24 @@ public final class MessageBus: Sendable {
     }
 
     /// Creates a bus that is ready for use.
-    /// - Parameter observability: where spans, metrics and observed events go. Default: its own, with tracing off.
-    public init(configuration: BusConfiguration = BusConfiguration(), observability: ObservabilityManager? = nil) {
+    /// - Parameters:
+    ///   - observability: where spans, metrics and observed events go. Default: its own, with tracing off.
+    ///   - store: where scheduled events, approvals and dead letters outlive the process; ``resume()`` takes up what is there. Default: none.
+    public init(
+        configuration: BusConfiguration = BusConfiguration(), observability: ObservabilityManager? = nil, store: (any BusStore)? = nil
+    ) {
         self.configuration = configuration
         self.observability = observability ?? ObservabilityManager()
         self.identity = BusIdentity(node: configuration.name, incarnation: configuration.incarnation)
         timers = TimerQueue()
-        deadLetters = DeadLetters(capacity: configuration.resilience.deadLetterCapacity)
+        self.store = store
+        let contents = store?.takeContents() ?? StoreContents()
+        deadLetters = DeadLetters(
+            capacity: configuration.resilience.deadLetterCapacity, store: store, restored: contents.deadLetters)
+        eventSchedule = EventSchedule(
+            capacity: configuration.scheduleCapacity, timers: timers, store: store, restored: contents.scheduled)
+        approvals = ApprovalDesk(
+            capacity: configuration.approvalCapacity, timers: timers, store: store, restored: contents.approvals)
         services = DeliveryServices(
             origin: identity, resilience: configuration.resilience, deadLetters: deadLetters, observability: self.observability)
         desk = RequestDesk(node: configuration.name, timers: timers, tracer: self.observability.tracer)
@@ -73,10 +87,11 @@ public final class MessageBus: Sendable {
         let (first, _) = lifecycle.compareExchange(
             expected: Lifecycle.running.rawValue, desired: Lifecycle.stopping.rawValue, ordering: .sequentiallyConsistent)
         guard first else { return [:] }
+        let forgotten = ["scheduled events": eventSchedule.stop(), "approvals": approvals.stop()].filter { $0.value > 0 }
         let subscriptions = registry.withLock { Array($0.subscriptions.values) }
         for subscription in subscriptions { subscription.subscriber.mailbox.close() }
         let end = ContinuousClock.now + deadline
-        var left: [String: Int] = [:]
+        var left = forgotten
         for subscription in subscriptions where await !subscription.drained(until: end) {
             left[subscription.name, default: 0] += subscription.subscriber.mailbox.count
         }
@@ -87,6 +102,7 @@ public final class MessageBus: Sendable {
         for subscription in subscriptions { await subscription.end(by: patience) }
         for responder in responders { await responder.cancel(by: patience) }
         desk.stop()
+        await flushStore(by: patience)
         lifecycle.store(Lifecycle.stopped.rawValue, ordering: .sequentiallyConsistent)
         timers.stop()
         deadLetters.finish()
@@ -111,10 +127,19 @@ public struct BusConfiguration: Sendable {
     public var incarnation: Incarnation
     /// What is done about handlers that fail. Default: retries, breakers and dead letters are on.
     public var resilience: BusResilience
+    /// How many scheduled events may wait for their time; one more is an error. Default 100,000.
+    public var scheduleCapacity: Int
+    /// How many approvals may be pending; one more is an error. Default 10,000.
+    public var approvalCapacity: Int
 
     /// A configuration with the documented defaults.
-    public init(name: NodeID = "local", incarnation: Incarnation? = nil, resilience: BusResilience = BusResilience()) {
+    public init(
+        name: NodeID = "local", incarnation: Incarnation? = nil, resilience: BusResilience = BusResilience(),
+        scheduleCapacity: Int = 100_000, approvalCapacity: Int = 10_000
+    ) {
         self.name = name
+        self.scheduleCapacity = max(0, scheduleCapacity)
+        self.approvalCapacity = max(0, approvalCapacity)
         self.resilience = resilience
         self.incarnation = incarnation ?? BusConfiguration.incarnationNow()
     }

@@ -38,10 +38,11 @@ enum Layers {
 
         shell(4, "Workers", "Core", "LLM", "Bus", "Node", "Observability"),
         shell(4, "Providers", "Core", "LLM", "Observability"),
+        shell(4, "Store", "Core", "Resilience", "Bus"),
         shell(4, "OTLPExporter", "OTLP", "Observability"),
         shell(4, "OTLPSink", "OTLP"),
 
-        shell(5, "", "Core", "LLM", "Bus", "Node", "Transport", "Observability", "Workers", "Providers", "OTLPExporter"),
+        shell(5, "", "Core", "LLM", "Bus", "Node", "Transport", "Observability", "Workers", "Providers", "Store", "OTLPExporter"),
         shell(
             5, "TestKit", "Core", "Wire", "Link", "Flow", "Routing", "Broker", "Membership", "Bus", "LLM", "Transport", "Node",
             "Observability"),
