@@ -121,7 +121,7 @@ let package = Package(
             "LLMgineNode",
             [
                 "LLMgineCore", "LLMgineWire", "LLMgineFlow", "LLMgineRouting", "LLMgineBroker", "LLMgineBus", "LLMgineTransport",
-                "LLMgineObservability", "LLMgineMembership", "LLMgineLink",
+                "LLMgineObservability", "LLMgineMembership", "LLMgineLink", "LLMgineResilience",
                 External.nioCore, External.nioPosix, External.nioConcurrency, External.logging, External.lifecycle,
             ]),
 

@@ -12,13 +12,12 @@ struct CommandRun<C: Command>: Sendable {
     private let options: CommandOptions
     private let bus: MessageBus
     private let deadline: ContinuousClock.Instant
-    private let began = SystemClock.sinceEpoch()
-    /// What it comes from, if it was in the dead letters.
-    private let letter: DeadLetter?
+    /// What happened to it before, if it comes out of the dead letters.
+    private let trial: Trial?
     private var tracer: NodeTracer { bus.observability.tracer }
 
-    init(_ command: C, id: CommandID, options: CommandOptions, bus: MessageBus, from letter: DeadLetter? = nil) {
-        self.letter = letter
+    init(_ command: C, id: CommandID, options: CommandOptions, bus: MessageBus, trial: Trial? = nil) {
+        self.trial = trial
         self.command = command
         self.id = id
         self.options = options
@@ -43,7 +42,7 @@ struct CommandRun<C: Command>: Sendable {
         result.session = options.session
         span?.end(on: tracer, error: result.error, notes: result.attempts > 1 ? [.attempt(result.attempts)] : [])
         (result.isSuccess ? meters.processed : meters.failed).increment()
-        if result.isWorthALetter { bus.bury(command, result, options, of: letter, since: began) }
+        if result.isWorthALetter { bus.bury(command, result, options, of: trial?.letter, after: options.deadline - (deadline - .now)) }
         observe("CommandResult", [.init("success", "\(result.isSuccess)"), .init("error", result.error?.code.rawValue ?? "")])
         return result
     }

@@ -75,7 +75,7 @@ public final class CommandRegistration: Sendable {
         executeAgain = { letter, id, bus in
             let content = letter.content
             let options = CommandOptions(session: content.session, headers: content.headers, trace: content.trace)
-            return await CommandRun(try C(decoding: content.payload), id: id, options: options, bus: bus, from: letter).execute()
+            return await CommandRun(try C(decoding: content.payload), id: id, options: options, bus: bus, trial: Trial(letter)).execute()
         }
         breaker = bus.services.breaker(for: C.topic.text)
         meters = HandlerMeters(commands: C.commandType, in: bus.observability.metrics)

@@ -8,7 +8,9 @@ import struct NIOCore.ByteBuffer
 /// Commands that failed for good. Their callers have the result; the letter is for whoever puts things right later.
 extension MessageBus {
     /// Nothing here waits: the result of a command is there whatever becomes of its letter.
-    func bury<C: Command>(_ command: C, _ result: CommandResult, _ options: CommandOptions, of letter: DeadLetter?, since began: Duration) {
+    func bury<C: Command>(_ command: C, _ result: CommandResult, _ options: CommandOptions, of letter: DeadLetter?, after elapsed: Duration)
+    {
+        let now = SystemClock.sinceEpoch()
         guard deadLetters.capacity > 0, let error = result.error else { return }
         var content = Message(
             topic: C.topic, payload: ByteBuffer(), eventType: C.commandType, session: options.session, headers: options.headers,
@@ -22,8 +24,8 @@ extension MessageBus {
         deadLetters.add(
             message: letter?.message ?? MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number),
             command: result.id, content: content, subscription: C.topic.text, error: error, encodingError: encodingError,
-            attempts: result.attempts + (letter?.attempts ?? 0), firstAttempt: letter?.firstAttempt ?? began,
-            lastAttempt: SystemClock.sinceEpoch())
+            attempts: result.attempts + (letter?.attempts ?? 0), firstAttempt: letter?.firstAttempt ?? now - elapsed,
+            lastAttempt: now)
         observability.observe(
             ObservedEvent(
                 eventID: result.id.text, eventType: "DeadLettered", timestamp: observability.tracer.clock.now(), session: options.session,

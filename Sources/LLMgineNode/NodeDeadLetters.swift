@@ -138,7 +138,8 @@ extension Node {
 
     private func deadLetter(_ id: UInt64?) throws(LLMgineError) -> DeadLetter {
         guard let id, let letter = bus.deadLetters[id] else {
-            throw LLMgineError(.invalidArgument, "node \(configuration.name) has no dead letter \(id.map { "\($0)" } ?? "without a number")")
+            throw LLMgineError(
+                .invalidArgument, "node \(configuration.name) has no dead letter \(id.map { "\($0)" } ?? "without a number")")
         }
         return letter
     }

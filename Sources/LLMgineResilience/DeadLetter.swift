@@ -28,7 +28,8 @@ public struct DeadLetter: Sendable, Identifiable {
 
     /// Puts one together, as a store does.
     public init(
-        id: UInt64, message: MessageID, command: CommandID? = nil, content: Message, subscription: String, error: LLMgineError, encodingError: LLMgineError? = nil,
+        id: UInt64, message: MessageID, command: CommandID? = nil, content: Message, subscription: String, error: LLMgineError,
+        encodingError: LLMgineError? = nil,
         attempts: Int, firstAttempt: Duration, lastAttempt: Duration
     ) {
         self.id = id

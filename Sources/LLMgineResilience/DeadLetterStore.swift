@@ -46,7 +46,8 @@ package struct DeadLetterStore: Sendable {
         let id = next
         next += 1
         letters[id] = DeadLetter(
-            id: id, message: message, command: command, content: content, subscription: subscription, error: error, encodingError: encodingError,
+            id: id, message: message, command: command, content: content, subscription: subscription, error: error,
+            encodingError: encodingError,
             attempts: attempts, firstAttempt: firstAttempt, lastAttempt: lastAttempt)
         return (id, gone)
     }

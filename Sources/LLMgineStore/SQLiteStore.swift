@@ -46,17 +46,15 @@ public final class SQLiteStore: BusStore {
     public init(path: String, options: Options = Options(), logger: Logger? = nil) throws(LLMgineError) {
         self.path = path
         lock = try StoreLock(beside: path)
-        let file = StoreFile(path: path, maximumBytes: options.maximumBytes)
-        (database, setAside) = try file.open()
-        let writer = StoreWriter(database, path: path, logCapacity: options.logCapacity, logger: logger)
-        self.writer = writer
-        do {
-            earlier = EarlierContents(try database.read(StoredContents.init))
-        } catch {
-            throw file.fault(error)
-        }
+        let file = try StoreFile(path: path, maximumBytes: options.maximumBytes).open()
+        database = file.database
+        setAside = file.setAside
+        earlier = EarlierContents(file.contents)
+        writer = StoreWriter(file.database, path: path, logCapacity: options.logCapacity, logger: logger)
         if let setAside { logger?.error("the store was damaged and begins anew", metadata: ["kept": "\(setAside)"]) }
-        if earlier.unreadable > 0 { logger?.error("rows of the store make no sense and stay there", metadata: ["rows": "\(earlier.unreadable)"]) }
+        if earlier.unreadable > 0 {
+            logger?.error("rows of the store make no sense and stay there", metadata: ["rows": "\(earlier.unreadable)"])
+        }
     }
 
     /// How many rows made no sense when the file was opened. They stay where they are.

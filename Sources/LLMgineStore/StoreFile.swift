@@ -2,6 +2,14 @@ import FoundationEssentials
 import GRDB
 import LLMgineCore
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// The file of a store: opening it, and what to do about one that is damaged.
 struct StoreFile {
     let path: String
@@ -10,19 +18,26 @@ struct StoreFile {
     private static let checkedBytes = 256 << 20
 
     /// Opens it in WAL mode, with the tables of this version.
-    /// - Returns: with it, the new name of a damaged file that had to make room.
-    func open() throws(LLMgineError) -> (DatabaseQueue, setAside: String?) {
+    /// - Returns: with it, what is in there, and the new name of a damaged file that had to make room.
+    func open() throws(LLMgineError) -> (database: DatabaseQueue, contents: StoredContents, setAside: String?) {
         do {
-            return (try prepared(), nil)
+            let (database, contents) = try prepared()
+            return (database, contents, nil)
         } catch  where StoreFile.isDamage(error) {
             let name = try setAside()
-            do { return (try prepared(), name) } catch { throw fault(error) }
+            do {
+                let (database, contents) = try prepared()
+                return (database, contents, name)
+            } catch {
+                throw fault(error)
+            }
         } catch {
             throw fault(error)
         }
     }
 
-    private func prepared() throws -> DatabaseQueue {
+    private func prepared() throws -> (DatabaseQueue, StoredContents) {
+        try check()
         var configuration = Configuration()
         configuration.journalMode = .wal
         // Somebody may look into the file with another tool.
@@ -30,7 +45,6 @@ struct StoreFile {
         configuration.label = "llmgine.store"
         let database = try DatabaseQueue(path: path, configuration: configuration)
         do {
-            try check(database)
             try StoreSchema.migrate(database)
             try database.writeWithoutTransaction { database in
                 // A change that was kept survives the loss of power, not only of the process.
@@ -38,16 +52,23 @@ struct StoreFile {
                 let pageSize = try Int.fetchOne(database, sql: "PRAGMA page_size") ?? 4096
                 try database.execute(sql: "PRAGMA max_page_count = \(max(16, maximumBytes / max(512, pageSize)))")
             }
+            return (database, try database.read(StoredContents.init))
         } catch {
             try? database.close()
             throw error
         }
-        return database
     }
 
-    private func check(_ database: DatabaseQueue) throws {
-        let size = (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
-        guard size <= StoreFile.checkedBytes else { return }
+    /// Looks for damage without touching the file, so that what is set aside is what was found.
+    private func check() throws {
+        var status = stat()
+        // The call copies the name and fills what it is given.
+        guard unsafe stat(path, &status) == 0, (1...StoreFile.checkedBytes).contains(Int(status.st_size)) else { return }
+        var configuration = Configuration()
+        configuration.readonly = true
+        configuration.busyMode = .timeout(5)
+        let database = try DatabaseQueue(path: path, configuration: configuration)
+        defer { try? database.close() }
         let verdict = try database.read { try String.fetchOne($0, sql: "PRAGMA quick_check(1)") }
         if verdict != "ok" { throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: verdict) }
     }

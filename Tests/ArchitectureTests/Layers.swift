@@ -34,7 +34,8 @@ enum Layers {
         shell(3, "Observability", "Core", "OTLP"),
         shell(3, "Bus", "Core", "Flow", "Routing", "Broker", "Resilience", "Observability"),
         shell(3, "Transport", "Core", "Wire", "Flow", "Link"),
-        shell(3, "Node", "Core", "Wire", "Flow", "Routing", "Membership", "Link", "Broker", "Bus", "Transport", "Observability"),
+        shell(
+            3, "Node", "Core", "Wire", "Flow", "Routing", "Membership", "Resilience", "Link", "Broker", "Bus", "Transport", "Observability"),
 
         shell(4, "Workers", "Core", "LLM", "Bus", "Node", "Observability"),
         shell(4, "Providers", "Core", "LLM", "Observability"),

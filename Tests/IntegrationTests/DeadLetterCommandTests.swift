@@ -47,7 +47,10 @@ import Testing
         #expect(shown.output.contains { $0.split(separator: " ") == ["header", "a:", "b"] })
         #expect(shown.output.last == #"{"id":3}"#)
         let shownJSON = try await dlq("show", "3", "--json")
-        #expect(try JSONDecoder().decode(DeadLetterPage.self, from: Data(shownJSON.output[0].utf8)).letters == [.init(id: 3, payload: #"{"id":3}"#)])
+        #expect(
+            try JSONDecoder().decode(DeadLetterPage.self, from: Data(shownJSON.output[0].utf8)).letters == [
+                .init(id: 3, payload: #"{"id":3}"#)
+            ])
 
         // Nobody called billing is there to take it.
         let retried = try await dlq("retry", "3")
@@ -74,7 +77,8 @@ import Testing
         let path = machine.path("a.db")
         let a = try await machine.node("a", "store.path=\(path)")
         let second = try await machine.run(
-            "node", "--set", "certificates.directory=\(machine.path("b"))", "--set", "node.listen=127.0.0.1:0", "--set", "store.path=\(path)")
+            "node", "--set", "certificates.directory=\(machine.path("b"))", "--set", "node.listen=127.0.0.1:0", "--set",
+            "store.path=\(path)")
         #expect(second.ending == .code(78))
         #expect(second.errors.last == "llmgine: store.path: \(path): is in use by another process, number \(a.child.pid)")
         let nowhere = try await machine.run(

@@ -156,8 +156,9 @@ struct Deploy: Command, Hashable {
         let told = Journal<[String]>()
         try await bus.subscribe("events.>") { _, _ in told.add(store.told) }
         let approval = try await bus.submitApproval(of: Deploy(version: "2"), from: "ann")
+        #expect(await told.first(1) == [["asked"]])
         try await bus.approve(approval.id)
-        #expect(await told.first(2) == [["asked"], ["asked", "approved"]])
+        #expect(await told.first(2)[1].starts(with: ["asked", "approved"]))
         #expect(store.told == ["asked", "approved", "announced"])
         await bus.stop()
     }
@@ -165,7 +166,8 @@ struct Deploy: Command, Hashable {
     @Test func `can be decided in the next life, with everything that it was asked with`() async throws {
         let store = MemoryStore()
         let first = bus(store)
-        let options = ApprovalOptions(expiresAfter: .seconds(3600), onApproval: Tick(number: 7, publisher: 8), session: "s", headers: ["a": "b"])
+        let options = ApprovalOptions(
+            expiresAfter: .seconds(3600), onApproval: Tick(number: 7, publisher: 8), session: "s", headers: ["a": "b"])
         let asked = try await first.submitApproval(of: Deploy(version: "2"), from: "ann", options: options)
         let waiting = Task { try await first.outcome(ofApproval: asked.id) }
         #expect(await first.stop() == [:])
@@ -187,7 +189,8 @@ struct Deploy: Command, Hashable {
     @Test func `expires in the next life when its time was over`() async throws {
         let store = MemoryStore()
         let first = bus(store)
-        try await first.submitApproval(of: Deploy(version: "2"), from: "ann", options: .init(expiresAfter: .milliseconds(50), onExpiry: Late()))
+        try await first.submitApproval(
+            of: Deploy(version: "2"), from: "ann", options: .init(expiresAfter: .milliseconds(50), onExpiry: Late()))
         await first.stop()
         let second = bus(store.nextLife, incarnation: 2)
         let late = Journal<Bool>()

@@ -17,7 +17,8 @@ struct Job: Command, Hashable {
         let bus = MessageBus(
             configuration: BusConfiguration(
                 name: "n", incarnation: Incarnation(1),
-                resilience: BusResilience(retry: RetryPolicy(maximumRetries: 1, initialDelay: .zero), circuitBreaker: nil, deadLetterCapacity: capacity)
+                resilience: BusResilience(
+                    retry: RetryPolicy(maximumRetries: 1, initialDelay: .zero), circuitBreaker: nil, deadLetterCapacity: capacity)
             ), store: store)
         try await bus.registerCommandHandler(Job.self) { [calls, works] _, context in
             calls.add(context)
@@ -88,7 +89,9 @@ struct Job: Command, Hashable {
 }
 
 @Suite(.timeLimit(.minutes(1))) struct `Dead letters with a store` {
-    private func failing(_ store: MemoryStore, capacity: Int = 1000, works: Bool = false) async throws -> (MessageBus, Journal<EventContext>) {
+    private func failing(_ store: MemoryStore, capacity: Int = 1000, works: Bool = false) async throws -> (
+        MessageBus, Journal<EventContext>
+    ) {
         let bus = MessageBus(
             configuration: .init(
                 name: "n", resilience: .init(retry: nil, circuitBreaker: nil, deadLetterCapacity: capacity)), store: store)

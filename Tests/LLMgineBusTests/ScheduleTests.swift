@@ -48,7 +48,7 @@ import Testing
 
     @Test func `that a full subscription holds back holds back no other`() async throws {
         let bus = MessageBus(.swift)
-        let held = try await HeldSubscription(on: bus, "full", options: .init(capacity: 1, whenFull: .block(deadline: .seconds(600))))
+        let held = try await HeldSubscription(on: bus, "full", options: .init(capacity: 2, whenFull: .block(deadline: .seconds(600))))
         try await bus.publish(Tick(number: 1), to: "full")
         let seen = Journal<Int>()
         try await bus.subscribe("t") { (tick: Tick, _) in seen.add(tick.number) }

@@ -117,8 +117,9 @@ import Testing
         for index in 8192..<min(bytes.count, 60_000) { bytes[index] = 0xA5 }
         try bytes.write(to: URL(filePath: directory.store))
         let next = try SQLiteStore(path: directory.store)
-        #expect(next.setAside != nil)
-        #expect(try Data(contentsOf: URL(filePath: try #require(next.setAside))) == bytes)
+        let kept = try Data(contentsOf: URL(filePath: try #require(next.setAside)))
+        #expect(kept.count == bytes.count)
+        #expect(zip(kept, bytes).enumerated().filter { $1.0 != $1.1 }.map(\.offset) == [])
         try await next.keep(.deadLetter(DeadLetter(1, .full("one"))))
         await next.close()
     }
@@ -251,7 +252,7 @@ import Testing
     @Test func `has what it scheduled after it was killed`() async throws {
         await #expect(processExitsWith: .signal(SIGKILL)) {
             let store = try SQLiteStore(path: killedStore(of: getppid()))
-            let bus = MessageBus(configuration: .init(name: "n", resilience: .init(retry: nil)), store: store)
+            let bus = MessageBus(configuration: .init(name: "n", resilience: .init(retry: nil, circuitBreaker: nil)), store: store)
             try await bus.subscribe("bad") { (_: Tick, _) in throw Mishap() }
             for number in 1...100 { try await bus.schedule(Tick(number: number), after: .seconds(3600 + number), to: "t") }
             try await bus.submitApproval(of: Deploy(version: "3"), from: "ann")

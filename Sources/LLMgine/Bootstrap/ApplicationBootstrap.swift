@@ -1,9 +1,9 @@
 public import LLMgineCore
 public import LLMgineLLM
 public import LLMgineNode
-public import LLMgineStore
 import LLMgineOTLPExporter
 import LLMgineObservability
+public import LLMgineStore
 public import LLMgineWorkers
 public import Logging
 import ServiceLifecycle

@@ -11,7 +11,10 @@ public struct ApprovalID: Sendable, Hashable, Codable, CustomStringConvertible {
     /// The text.
     public var description: String { text }
     /// The node that it waits on; nil for text that is no such name.
-    package var node: NodeID? { text.split(separator: "/", maxSplits: 1).first.flatMap { try? NodeID(String($0)) } }
+    package var node: NodeID? {
+        let parts = text.split(separator: "/")
+        return parts.count == 3 ? try? NodeID(String(parts[0])) : nil
+    }
 }
 
 /// Where an approval stands.

@@ -205,6 +205,8 @@ final class ApprovalDesk: Sendable {
             guard let bus else { throw LLMgineError(.stopped, "the bus has stopped") }
             return try await bus.conclude(try ApprovalResult(decoding: message.payload)).encoded()
         }
+        // Who hears of the approval there must be able to decide it; a peer that does not answer will learn it later.
+        try? await bus.cluster?.established(deadline: .seconds(2))
     }
 
     /// Where a node hears of decisions.

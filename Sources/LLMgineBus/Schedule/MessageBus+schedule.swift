@@ -97,7 +97,8 @@ extension MessageBus {
             firstAttempt: now, lastAttempt: now)
         observability.observe(
             ObservedEvent(
-                eventID: event.id.text, eventType: "DeadLettered", timestamp: observability.tracer.clock.now(), session: event.message.session,
+                eventID: event.id.text, eventType: "DeadLettered", timestamp: observability.tracer.clock.now(),
+                session: event.message.session,
                 topic: event.message.topic, metadata: [.init("handler", "scheduled events"), .init("error", error.code.rawValue)]))
     }
 }

@@ -8,7 +8,8 @@ import class FoundationEssentials.JSONEncoder
 
 struct DeadLettersCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "dlq", abstract: "Look at the dead letters of a node: what its handlers could not handle. Try them again, or remove them.",
+        commandName: "dlq",
+        abstract: "Look at the dead letters of a node: what its handlers could not handle. Try them again, or remove them.",
         discussion: """
             Example:
               llmgine dlq list --connect 10.0.0.1:7400
@@ -129,7 +130,8 @@ extension DeadLettersCommand {
     struct Retry: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Give dead letters back to the handlers that failed.",
-            discussion: "A letter stays if its handler is gone or has no room.\n\nExample:\n  llmgine dlq retry 17\n  llmgine dlq retry --all")
+            discussion:
+                "A letter stays if its handler is gone or has no room.\n\nExample:\n  llmgine dlq retry 17\n  llmgine dlq retry --all")
 
         @OptionGroup var choice: DeadLetterChoice
         @OptionGroup var options: DeadLetterOptions
