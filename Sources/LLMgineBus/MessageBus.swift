@@ -67,6 +67,7 @@ public final class MessageBus: Sendable {
         desk = RequestDesk(node: configuration.name, timers: timers, tracer: self.observability.tracer)
         deadLetters.deliver { [weak self] letter in self?.redeliver(letter) ?? false }
         observeGauges()
+        observeOperations()
     }
 
     /// The name of the node that the bus belongs to.

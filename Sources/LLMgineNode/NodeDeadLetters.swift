@@ -44,7 +44,7 @@ package struct DeadLetterAnswer: Sendable, Codable {
 /// One dead letter, for people.
 package struct DeadLetterReport: Sendable, Codable {
     /// The most bytes of a payload that are shown.
-    package static let maximumPayload = 256 << 10
+    package static let maximumPayload = 128 << 10
 
     package var id: UInt64
     package var message: String
@@ -77,7 +77,7 @@ package struct DeadLetterReport: Sendable, Codable {
         session = letter.content.session.name
         priority = "\(letter.content.priority)"
         error = letter.error.code.rawValue
-        detail = letter.error.detail
+        detail = String(letter.error.detail.prefix(500))
         attempts = letter.attempts
         firstAttempt = Date(timeIntervalSince1970: letter.firstAttempt / .seconds(1))
         lastAttempt = Date(timeIntervalSince1970: letter.lastAttempt / .seconds(1))

@@ -95,6 +95,12 @@ public final class SQLiteStore: BusStore {
     /// Returns once everything that was noted so far has been written or given up.
     public func flush() async { await writer.flush() }
 
+    /// What found no room or was not taken by the disk, the event log's included.
+    public var lost: UInt64 {
+        let statistics = statistics
+        return statistics.dropped + statistics.droppedFromLog + statistics.failed
+    }
+
     /// Writes what waits and gives the file free for others. Nothing is kept after that.
     public func close() async {
         await writer.close()

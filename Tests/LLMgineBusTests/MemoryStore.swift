@@ -30,6 +30,7 @@ final class MemoryStore: BusStore {
     func takeContents() -> StoreContents { contents }
     func note(_ change: StoreChange) { state.withLock { $0.apply(change) } }
     func flush() async {}
+    var lost: UInt64 { fails ? 1 : 0 }
 
     func keep(_ change: StoreChange) async throws(LLMgineError) {
         if fails { throw LLMgineError(.storageFailed, "the disk is full") }

@@ -9,14 +9,22 @@ import Testing
     @Test func `is published at its time, to 10 ms`() async throws {
         let bus = MessageBus(.swift)
         let late = Journal<Double>()
+        let control = Journal<Double>()
         try await bus.subscribe("t") { (tick: Moment, _) in late.add(Date().timeIntervalSince1970 - tick.due) }
         for number in 1...41 {
-            let due = Date().addingTimeInterval(Double(number) * 0.01 + 0.1)
+            let delay = Double(number) * 0.01 + 0.1
+            let due = Date().addingTimeInterval(delay)
+            // A plain sleep to the same moment shows how late the machine itself is, which others may keep busy.
+            Task {
+                try await Task.sleep(for: .seconds(delay), tolerance: .zero)
+                control.add(Date().timeIntervalSince1970 - due.timeIntervalSince1970)
+            }
             try await bus.schedule(Moment(due: due.timeIntervalSince1970), at: due, to: "t")
         }
         let all = await late.first(41).sorted()
+        let machine = await control.first(41).sorted()
         #expect(all[0] > -0.002, "never early")
-        #expect(all[20] < 0.010, "the median of \(all)")
+        #expect(all[20] - machine[20] < 0.010, "the median of \(all), against \(machine)")
         #expect(bus.scheduledEvents.isEmpty)
         await bus.stop()
     }
@@ -98,6 +106,18 @@ import Testing
         #expect(await seen.first(1) == [2])
         try await until { store.told.count == 4 }
         #expect(store.told == ["scheduled", "scheduled", "unscheduled", "unscheduled"])
+        await bus.stop()
+    }
+
+    @Test func `that cannot be published goes to the dead letters, and from there once more`() async throws {
+        let bus = MessageBus(.swift)
+        let event = try await bus.schedule(Tick(number: 1), after: .seconds(3600), to: "t")
+        bus.bury(event, LLMgineError(.limitExceeded, "too large for the link"))
+        let seen = Journal<Int>()
+        try await bus.subscribe("t") { (tick: Tick, _) in seen.add(tick.number) }
+        #expect(bus.deadLetters.list().map(\.error.code) == [.limitExceeded])
+        #expect(bus.deadLetters.retryAll() == 1)
+        #expect(await seen.first(1) == [1])
         await bus.stop()
     }
 

@@ -34,6 +34,7 @@ final class ApprovalDesk: Sendable {
         self.store = store
         var state = State()
         for approval in restored { state.entries[approval.id] = Entry(approval: approval) }
+        state.number = restored.compactMap(\.id.number).max() ?? 0
         self.state = Mutex(state)
     }
 
@@ -57,15 +58,16 @@ final class ApprovalDesk: Sendable {
             if isStopped { throw LLMgineError(.stopped, "the bus of node \(bus.node) has stopped") }
             throw LLMgineError(.limitExceeded, "\(capacity) approvals are pending already")
         }
+        do throws(LLMgineError) { try await store?.keep(.approval(approval)) } catch {
+            state.withLock { $0.entries[approval.id] = nil }
+            throw error
+        }
         do throws(LLMgineError) {
-            try await store?.keep(.approval(approval))
             try await answerOthers(on: bus)
             arm(approval, on: bus)
             try await bus.publish(ApprovalRequestEvent(approval), options: PublishOptions(session: approval.session))
         } catch {
-            _ = close(approval.id)
-            state.withLock { $0.entries[approval.id] = nil }
-            store?.note(.approvalGone(approval.id))
+            withdraw(approval.id, on: bus)
             throw error
         }
         return verdict

@@ -31,7 +31,9 @@ final class EventSchedule: Sendable {
         self.capacity = capacity
         self.timers = timers
         self.store = store
-        state = Mutex(State(restored: Dictionary(restored.map { ($0.id, $0) }, uniquingKeysWith: { _, later in later })))
+        let known = Dictionary(restored.map { ($0.id, $0) }, uniquingKeysWith: { _, later in later })
+        // Numbers go on, so that no name comes twice even if somebody gives two lives one incarnation.
+        state = Mutex(State(restored: known, number: known.keys.compactMap(\.number).max() ?? 0))
     }
 
     /// Adds an event and returns once it would survive a crash, if there is a store. - Throws: `limitExceeded`, `stopped`, `storageFailed`.

@@ -88,17 +88,40 @@ extension MessageBus {
     }
 
     /// A scheduled event that could not be published, for good.
-    func bury(_ event: ScheduledEvent, _ error: LLMgineError) {
+    package func bury(_ event: ScheduledEvent, _ error: LLMgineError) {
         let now = SystemClock.sinceEpoch()
         let id = MessageID(
             node: identity.node, incarnation: identity.incarnation, sequence: sequence.add(1, ordering: .relaxed).newValue)
         deadLetters.add(
-            message: id, content: event.message, subscription: "scheduled events", error: error, encodingError: nil, attempts: 1,
+            message: id, content: event.message, subscription: DeadLetter.schedule, error: error, encodingError: nil, attempts: 1,
             firstAttempt: now, lastAttempt: now)
         observability.observe(
             ObservedEvent(
                 eventID: event.id.text, eventType: "DeadLettered", timestamp: observability.tracer.clock.now(),
-                session: event.message.session,
-                topic: event.message.topic, metadata: [.init("handler", "scheduled events"), .init("error", error.code.rawValue)]))
+                session: event.message.session, topic: event.message.topic,
+                metadata: [.init("handler", DeadLetter.schedule), .init("error", error.code.rawValue)]))
     }
+
+    /// Publishes such an event once more.
+    func scheduleAgain(_ letter: DeadLetter) -> Bool {
+        guard isRunning else { return false }
+        Task { _ = try? await schedule(letter.content, at: WallClock.now) }
+        return true
+    }
+}
+
+extension DeadLetter {
+    /// What stands for a subscription where an event could not even be published.
+    static let schedule = "scheduled events"
+    var isOfSchedule: Bool { subscription == DeadLetter.schedule }
+}
+
+extension ScheduledEvent.ID {
+    /// The number at the end of `node/incarnation/s7`; nil for another text, and for numbers that cannot be counted on from.
+    var number: UInt64? { text.split(separator: "/").last.flatMap { UInt64($0.dropFirst()) }.flatMap { $0 < .max >> 1 ? $0 : nil } }
+}
+
+extension ApprovalID {
+    /// The number at the end of `node/incarnation/a7`, likewise.
+    var number: UInt64? { text.split(separator: "/").last.flatMap { UInt64($0.dropFirst()) }.flatMap { $0 < .max >> 1 ? $0 : nil } }
 }

@@ -13,6 +13,8 @@ public protocol BusStore: AnyObject, Sendable {
     func keep(_ change: StoreChange) async throws(LLMgineError)
     /// Returns once everything noted so far is kept, or was given up.
     func flush() async
+    /// How many changes found no room or were not taken by the disk, so far.
+    var lost: UInt64 { get }
 }
 
 /// One change of what a store keeps.
