@@ -7,7 +7,7 @@ import Synchronization
 
 /// What a bus must not forget, in one SQLite file that any tool can read.
 ///
-/// One process at a time has the file: a second one is refused. A file that is damaged is set aside under another name, never deleted. Writing is
+/// One process at a time has the file, by a lock on `<path>.lock`: a second one is refused. Nobody but the owner may read it. A file that is damaged is set aside under another name, never deleted. Writing is
 /// the work of one queue that puts everything which waits into one transaction, so neither a publisher nor a handler ever waits for the disk.
 ///
 /// ```swift

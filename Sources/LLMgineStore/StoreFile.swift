@@ -38,6 +38,7 @@ struct StoreFile {
 
     private func prepared() throws -> (DatabaseQueue, StoredContents) {
         try check()
+        makeForOwner()
         var configuration = Configuration()
         configuration.journalMode = .wal
         // Somebody may look into the file with another tool.
@@ -57,6 +58,12 @@ struct StoreFile {
             try? database.close()
             throw error
         }
+    }
+
+    /// What is published may be nobody else's business, and SQLite would let others read a file that it makes. What goes wrong here, it says.
+    private func makeForOwner() {
+        let file = Platform.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        if file >= 0 { _ = close(file) }
     }
 
     /// Looks for damage without touching the file, so that what is set aside is what was found.
@@ -116,5 +123,19 @@ struct StoreFile {
             default: "SQLite says \(database.message ?? "\(database.resultCode)")"
             }
         return LLMgineError(.storageFailed, "\(path): \(reason)", cause: error)
+    }
+}
+
+/// The system call that has the name of a method.
+private enum Platform {
+    static func open(_ path: String, _ flags: Int32, _ mode: mode_t) -> Int32 {
+        // The call copies the name.
+        #if canImport(Glibc)
+            unsafe Glibc.open(path, flags, mode)
+        #elseif canImport(Musl)
+            unsafe Musl.open(path, flags, mode)
+        #else
+            unsafe Darwin.open(path, flags, mode)
+        #endif
     }
 }

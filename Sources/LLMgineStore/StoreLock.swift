@@ -15,6 +15,7 @@ final class StoreLock: Sendable {
 
     /// - Throws: `storageFailed`: another process has it, or the directory cannot be written.
     init(beside path: String) throws(LLMgineError) {
+        guard !path.isEmpty else { throw LLMgineError(.storageFailed, ": a store needs a path") }
         let name = path + ".lock"
         // The call copies the name.
         let file = unsafe open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)

@@ -86,6 +86,35 @@ struct Deploy: Command, Hashable {
         await bus.stop()
     }
 
+    @Test func `is decided once, however many decide`() async throws {
+        try await listen(bus)
+        let approval = try await bus.submitApproval(of: Deploy(version: "2"), from: "ann", options: options)
+        let outcomes = await withTaskGroup { tasks in
+            for number in 0..<50 {
+                tasks.addTask { [bus] in
+                    try? await number % 2 == 0
+                        ? bus.approve(approval.id, by: "\(number)") : bus.deny(approval.id, by: "\(number)")
+                }
+            }
+            return await tasks.reduce(into: []) { if let outcome = $1 { $0.append(outcome) } }
+        }
+        #expect(outcomes.count == 1)
+        #expect(await heard.first(3).count == 3)
+        await bus.stop()
+        #expect(heard.entries.count == 3)
+    }
+
+    @Test func `can be taken back by whoever submitted it`() async throws {
+        try await listen(bus)
+        let approval = try await bus.submitApproval(of: Deploy(version: "2"), from: "ann", options: options)
+        bus.withdrawApproval(approval.id)
+        bus.withdrawApproval(approval.id)
+        await #expect(throws: LLMgineError(.invalidArgument, "")) { try await bus.approve(approval.id) }
+        #expect(await heard.first(2) == ["ApprovalRequestEvent", "ApprovalWithdrawnEvent"])
+        await bus.stop()
+        #expect(heard.entries.count == 2)
+    }
+
     @Test func `is decided by the handler of whoever asks`() async throws {
         let yes = try await bus.requestApproval(of: Deploy(version: "2"), from: "ann") { command, approval in
             #expect((command.version, approval.approver) == ("2", "ann"))

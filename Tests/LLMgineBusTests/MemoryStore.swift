@@ -12,6 +12,8 @@ final class MemoryStore: BusStore {
     }
 
     private let state: Mutex<State>
+    /// Open unless a test closes it.
+    let flushes = Turnstile()
 
     init(_ contents: StoreContents = StoreContents()) { state = Mutex(State(contents: contents)) }
 
@@ -29,7 +31,7 @@ final class MemoryStore: BusStore {
 
     func takeContents() -> StoreContents { contents }
     func note(_ change: StoreChange) { state.withLock { $0.apply(change) } }
-    func flush() async {}
+    func flush() async { await flushes.pass() }
     var lost: UInt64 { fails ? 1 : 0 }
 
     func keep(_ change: StoreChange) async throws(LLMgineError) {
@@ -62,4 +64,13 @@ extension MemoryStore.State {
             contents.deadLetters.removeAll { $0.id == id }
         }
     }
+}
+
+/// A gate that is open at first, and can be closed.
+final class Turnstile: Sendable {
+    private let gate = Mutex<Gate?>(nil)
+
+    func close() { gate.withLock { $0 = Gate() } }
+    func open() { gate.withLock { $0.take() }?.open() }
+    func pass() async { await gate.withLock { $0 }?.pass() }
 }

@@ -54,6 +54,16 @@ import Testing
         #expect(await bus.stop() == ["scheduled events": 1])
     }
 
+    @Test func `comes with a thousand others of the same moment`() async throws {
+        let bus = MessageBus(.swift)
+        let seen = Journal<Int>()
+        try await bus.subscribe("t") { (tick: Tick, _) in seen.add(tick.number) }
+        let due = Date().addingTimeInterval(0.1)
+        for number in 0..<1000 { try await bus.schedule(Tick(number: number), at: due, to: "t") }
+        #expect(Set(await seen.first(1000)) == Set(0..<1000))
+        await bus.stop()
+    }
+
     @Test func `that a full subscription holds back holds back no other`() async throws {
         let bus = MessageBus(.swift)
         let held = try await HeldSubscription(on: bus, "full", options: .init(capacity: 2, whenFull: .block(deadline: .seconds(600))))
@@ -160,6 +170,31 @@ import Testing
         try await until { store.contents.scheduled.count == 1 }
         #expect(await bus.stop() == [:])
         #expect(store.contents.scheduled.map(\.id.text) == ["n/1/s1"])
+    }
+
+    @Test func `stays kept until publish has returned`() async throws {
+        let store = MemoryStore()
+        let bus = bus(store)
+        let held = try await HeldSubscription(on: bus, "full", options: .init(capacity: 2, whenFull: .block(deadline: .seconds(600))))
+        try await bus.publish(Tick(number: 1), to: "full")
+        try await bus.schedule(Tick(number: 2), after: .zero, to: "full")
+        try await until { bus.isHoldingPublishersBack }
+        #expect(store.told == ["scheduled"])
+        held.gate.open()
+        try await until { store.told == ["scheduled", "unscheduled"] }
+        await bus.stop()
+        #expect(held.numbers == [0, 1, 2])
+    }
+
+    @Test func `does not keep a stop waiting for a disk that never answers`() async throws {
+        let store = MemoryStore()
+        store.flushes.close()
+        let bus = bus(store)
+        try await bus.schedule(Tick(number: 1), after: .seconds(3600), to: "t")
+        let began = ContinuousClock.now
+        await bus.stop(deadline: .zero)
+        #expect(ContinuousClock.now - began < .seconds(10))
+        store.flushes.open()
     }
 
     @Test func `comes in the next life: at once if it is due, whole, when the handlers are there`() async throws {

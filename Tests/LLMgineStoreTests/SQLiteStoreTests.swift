@@ -162,7 +162,7 @@ import Testing
         #expect(try directory.names.contains { $0.contains("damaged") } == false)
     }
 
-    @Test(arguments: ["/proc/llmgine.db", "/nowhere/llmgine.db", "/"])
+    @Test(arguments: ["/proc/llmgine.db", "/nowhere/llmgine.db", ""])
     func `says why a file cannot be made`(path: String) {
         do {
             _ = try SQLiteStore(path: path)
@@ -171,6 +171,23 @@ import Testing
             #expect(error.code == .storageFailed)
             #expect(error.detail.hasPrefix("\(path): "), "\(error.detail)")
         }
+    }
+
+    @Test func `says so when its path is a directory, and leaves that alone`() throws {
+        try FileManager.default.createDirectory(atPath: directory.store, withIntermediateDirectories: false)
+        #expect(throws: LLMgineError(.storageFailed, "")) { try SQLiteStore(path: directory.store) }
+        #expect(try directory.names == ["store.db", "store.db.lock"])
+    }
+
+    @Test func `can be read by its owner alone`() async throws {
+        let store = try SQLiteStore(path: directory.store)
+        try await store.keep(.deadLetter(DeadLetter(1, .full("one"))))
+        #expect(try directory.names.count == 4)
+        for name in try directory.names {
+            let attributes = try FileManager.default.attributesOfItem(atPath: "\(directory.path)/\(name)")
+            #expect((attributes[.posixPermissions] as? Int) == 0o600, "\(name)")
+        }
+        await store.close()
     }
 }
 
