@@ -108,7 +108,7 @@ let package = Package(
             "LLMgineBus",
             [
                 "LLMgineCore", "LLMgineFlow", "LLMgineRouting", "LLMgineBroker", "LLMgineResilience", "LLMgineObservability",
-                External.nioCore, External.nioConcurrency, External.logging, External.serviceContext,
+                External.nioCore, External.nioConcurrency, External.deque, External.logging, External.serviceContext,
             ]),
         module(
             "LLMgineTransport",
@@ -222,7 +222,10 @@ let package = Package(
             ["LLMgineCore", "LLMgineOTLP", "LLMgineObservability", External.tracing, External.metrics, External.logging]),
         tests(
             "LLMgineBusTests",
-            ["LLMgineCore", "LLMgineBus", "LLMgineFlow", "LLMgineResilience", "LLMgineObservability", "LLMgineTestKit", External.nioCore]),
+            [
+                "LLMgineCore", "LLMgineBus", "LLMgineFlow", "LLMgineResilience", "LLMgineObservability", "LLMgineTestKit", External.nioCore,
+                External.logging,
+            ]),
         tests(
             "LLMgineTransportTests",
             [

@@ -6,22 +6,24 @@ import Synchronization
 /// What is measured by looking, when somebody looks: publishers and handlers pay nothing for it.
 extension MessageBus {
     func observeGauges() {
-        let metrics = observability.metrics
+        let metrics = services.metrics
         metrics.observe(.eventsPublished) { [weak self] in Double(self?.sequence.load(ordering: .relaxed) ?? 0) }
         metrics.observe(.deadLetterQueueSize) { [weak self] in Double(self?.deadLetters.count ?? 0) }
         metrics.observe(.backpressureActive) { [weak self] in self?.isHoldingPublishersBack ?? false ? 1 : 0 }
         metrics.observe(.registeredHandlers) { [weak self] in
-            Double(self?.registry.withLock { $0.subscriptions.count + $0.commandHandlers.count } ?? 0)
+            guard let self else { return 0 }
+            return Double(registry.withLock { $0.subscriptions.count + $0.commandHandlers.count } + sessions.handlerCount)
         }
+        metrics.observe(.activeSessions) { [weak self] in Double(self?.sessionCount ?? 0) }
     }
 
     /// Gauges of all subscriptions of a name.
     func observeGauges(of name: String) {
         let labels = [MetricsRegistry.Label("handler", name)]
-        observability.metrics.observe(.queueSize, labels: labels) { [weak self] in
+        services.metrics.observe(.queueSize, labels: labels) { [weak self] in
             Double(self?.subscribers(named: name).reduce(0) { $0 + max(0, $1.mailbox.count) } ?? 0)
         }
-        observability.metrics.observe(.circuitBreakerState, labels: labels) { [weak self] in
+        services.metrics.observe(.circuitBreakerState, labels: labels) { [weak self] in
             self?.subscribers(named: name).map(\.breaker.state.number).max() ?? 0
         }
     }
@@ -29,8 +31,8 @@ extension MessageBus {
     /// Forgets them with the last subscription of the name.
     func forgetGauges(of name: String) {
         let labels = [MetricsRegistry.Label("handler", name)]
-        observability.metrics.remove(.queueSize, labels: labels)
-        observability.metrics.remove(.circuitBreakerState, labels: labels)
+        services.metrics.remove(.queueSize, labels: labels)
+        services.metrics.remove(.circuitBreakerState, labels: labels)
     }
 
     func subscribers(named name: String) -> [AnySubscriber] {
@@ -39,7 +41,7 @@ extension MessageBus {
 
     /// Puts a dead letter back into the queue of a subscription of the name that failed, if there is room.
     func redeliver(_ letter: DeadLetter) -> Bool {
-        if let command = letter.command { return executeAgain(command, letter) }
+        if let id = letter.command { return executeAgain(letter, id) }
         if letter.isOfSchedule { return scheduleAgain(letter) }
         let extras = MessageExtras(headers: letter.content.headers, trace: letter.content.trace, timeToLive: nil)
         for subscriber in subscribers(named: letter.subscription) where subscriber.mailbox.room > 0 && letter.encodingError == nil {

@@ -14,6 +14,9 @@ public struct BusResilience: Sendable {
     public var circuitBreaker: BreakerPolicy?
     /// How many events that could not be handled are kept; 0 keeps none and only counts them. Default 1000. At capacity the oldest goes.
     public var deadLetterCapacity: Int
+    /// Whether queues have the room that ``SubscriptionOptions/capacity`` says. Default true. Without bounds, ``SubscriptionOptions/whenFull`` never
+    /// applies on this node, no publisher is held back, and a slow handler costs memory without end.
+    public var hasBoundedQueues: Bool
 
     /// What a breaker of the bus does unless told otherwise: it rests for half a second, so that a handler that has recovered is called
     /// again well within a second.
@@ -21,13 +24,15 @@ public struct BusResilience: Sendable {
 
     /// Everything on, with the documented defaults.
     public init(
-        retry: RetryPolicy? = RetryPolicy(), circuitBreaker: BreakerPolicy? = BusResilience.defaultBreaker, deadLetterCapacity: Int = 1000
+        retry: RetryPolicy? = RetryPolicy(), circuitBreaker: BreakerPolicy? = BusResilience.defaultBreaker, deadLetterCapacity: Int = 1000,
+        hasBoundedQueues: Bool = true
     ) {
         self.retry = retry
         self.circuitBreaker = circuitBreaker
         self.deadLetterCapacity = max(0, deadLetterCapacity)
+        self.hasBoundedQueues = hasBoundedQueues
     }
 
-    /// Everything off: a failed event is counted and forgotten.
+    /// Everything off but the bounds of queues: a failed event is counted and forgotten.
     public static let off = BusResilience(retry: nil, circuitBreaker: nil, deadLetterCapacity: 0)
 }

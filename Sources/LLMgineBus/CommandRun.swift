@@ -7,28 +7,36 @@ import struct NIOCore.ByteBuffer
 
 /// One execution of a command: attempts until one succeeds, it is hopeless, or the time is over.
 struct CommandRun<C: Command>: Sendable {
-    private let command: C
-    private let id: CommandID
-    private let options: CommandOptions
-    private let bus: MessageBus
-    private let deadline: ContinuousClock.Instant
+    let command: C
+    let id: CommandID
+    /// The how many-th command of the bus it is.
+    let number: UInt64
+    let options: CommandOptions
+    let bus: MessageBus
     /// What happened to it before, if it comes out of the dead letters.
-    private let trial: Trial?
-    private var tracer: NodeTracer { bus.observability.tracer }
+    let trial: Trial?
+    private let deadline: ContinuousClock.Instant
+    var tracer: NodeTracer { bus.observability.tracer }
+    private var earlier: Int { trial?.letter.attempts ?? 0 }
 
-    init(_ command: C, id: CommandID, options: CommandOptions, bus: MessageBus, trial: Trial? = nil) {
-        self.trial = trial
+    init(_ command: C, number: UInt64, options: CommandOptions, bus: MessageBus, trial: Trial? = nil) {
         self.command = command
-        self.id = id
+        self.number = number
+        self.id = trial?.letter.command ?? bus.commandID(number)
         self.options = options
         self.bus = bus
+        self.trial = trial
         self.deadline = .now + options.deadline
     }
 
     func execute() async -> CommandResult {
-        let meters = HandlerMeters(commands: C.commandType, in: bus.observability.metrics)
-        bus.observability.metrics.counter(.commandsSent, labels: [.init("command", C.commandType)]).increment()
+        let meters = HandlerMeters(commands: C.commandType, in: bus.services.metrics)
+        bus.services.metrics.counter(.commandsSent, labels: [.init("command", C.commandType)]).increment()
         observe("CommandStarted")
+        bus.services.announcer.announce(CommandStartedEvent.topic, in: options.session) {
+            .started(CommandStartedEvent(id: id, commandType: C.commandType))
+        }
+        let began = SystemClock.sinceEpoch()
         let (trace, span) =
             tracer.isEnabled
             ? tracer.begin(.custom, "execute \(C.commandType)", topic: C.topic, below: options.trace) : (options.trace, nil)
@@ -42,12 +50,20 @@ struct CommandRun<C: Command>: Sendable {
         result.session = options.session
         span?.end(on: tracer, error: result.error, notes: result.attempts > 1 ? [.attempt(result.attempts)] : [])
         (result.isSuccess ? meters.processed : meters.failed).increment()
-        if result.isWorthALetter { bus.bury(command, result, options, of: trial?.letter, after: options.deadline - (deadline - .now)) }
-        observe("CommandResult", [.init("success", "\(result.isSuccess)"), .init("error", result.error?.code.rawValue ?? "")])
+        observe(
+            "CommandResult",
+            [
+                .init("success", "\(result.isSuccess)"), .init("error", result.error?.code.rawValue ?? ""),
+                .init("attempts", "\(result.attempts)"),
+            ])
+        if let error = result.error { keep(error, after: result.attempts, since: began, trace: trace) }
+        bus.services.announcer.announce(CommandResultEvent.topic, in: options.session) {
+            .ended(CommandResultEvent(commandType: C.commandType, result: result))
+        }
         return result
     }
 
-    private func observe(_ what: String, _ metadata: [ObservedEvent.Entry] = []) {
+    func observe(_ what: String, _ metadata: [ObservedEvent.Entry] = []) {
         bus.observability.observe(
             ObservedEvent(
                 eventID: id.text, eventType: what, timestamp: tracer.clock.now(), session: options.session, topic: C.topic,
@@ -56,25 +72,26 @@ struct CommandRun<C: Command>: Sendable {
 
     private func attempts(trace: TraceContext?) async -> CommandResult {
         let policy = options.retry ?? bus.configuration.resilience.retry ?? .never
-        var attempt = 1
+        var attempt = earlier + 1
         while true {
             let result = await once(attempt: attempt, trace: trace)
             guard let error = result.error, result.isRetryable, !Task.isCancelled else { return result }
             let decision = policy.decide(
-                afterAttempt: attempt, error: error, random: Double.random(in: 0..<1), remaining: deadline - .now,
+                afterAttempt: result.attempts - earlier, error: error, random: Double.random(in: 0..<1), remaining: deadline - .now,
                 isRetryable: { _ in true })
             guard case .retry(let delay) = decision else { return result }
             do { try await Task.sleep(for: delay, tolerance: .zero) } catch {
                 return failure(
-                    LLMgineError(.cancelled, "the caller gave up between two attempts", cause: result.error), attempt, isRetryable: false)
+                    LLMgineError(.cancelled, "the caller gave up between two attempts", cause: result.error), result.attempts,
+                    isRetryable: false)
             }
-            attempt += 1
+            attempt = result.attempts + 1
         }
     }
 
     private func once(attempt: Int, trace: TraceContext?) async -> CommandResult {
         do throws(LLMgineError) { try bus.checkRunning() } catch { return failure(error, attempt - 1, isRetryable: false) }
-        if let handler = bus.registry.withLock({ $0.commandHandlers[C.commandType] }), handler.commandID == ObjectIdentifier(C.self) {
+        if let handler = bus.commandHandler(C.self, in: options.session) {
             return await local(handler, attempt: attempt, trace: trace)
         }
         return await remote(attempt: attempt, trace: trace)
@@ -87,10 +104,11 @@ struct CommandRun<C: Command>: Sendable {
         let context = CommandContext(
             id: id, attempt: attempt, deadline: deadline, session: options.session, requester: bus.node, headers: options.headers,
             trace: trace)
-        let outcome = CommandOutcome()
+        let outcome = Outcome<CommandResult>()
+        let calls = HandlerCalls()
         let task = Task { [command, id, session = options.session] in
             do {
-                let value = try await handler.execute(command, context)
+                let value = try await handler.execute(command, context, calls: calls)
                 outcome.settle(CommandResult(success: id, value: value, attempts: attempt, session: session))
             } catch {
                 outcome.settle(
@@ -103,11 +121,12 @@ struct CommandRun<C: Command>: Sendable {
             LLMgineError(.deadlineExceeded, "\(C.commandType) did not end within \(options.deadline)"), attempt, isRetryable: false)
         let timer = bus.timers.schedule(at: deadline) { outcome.settle(late) }
         let given = failure(LLMgineError(.cancelled, "the caller gave up"), attempt, isRetryable: false)
-        let result = await withTaskCancellationHandler {
+        var result = await withTaskCancellationHandler {
             await outcome.result()
         } onCancel: {
             outcome.settle(given)
         }
+        result.attempts = attempt + calls.further
         bus.timers.cancel(timer)
         task.cancel()  // over, unless its caller waits no longer
         return result

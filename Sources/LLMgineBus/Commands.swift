@@ -2,6 +2,8 @@ public import LLMgineCore
 import LLMgineObservability
 public import LLMgineResilience
 
+import struct NIOCore.ByteBuffer
+
 /// How a command is executed.
 public struct CommandOptions: Sendable {
     /// How long all attempts together may take. Default 30 s.
@@ -48,37 +50,42 @@ public struct CommandContext: Sendable {
     func with(trace: TraceContext) -> CommandContext {
         CommandContext(id: id, attempt: attempt, deadline: deadline, session: session, requester: requester, headers: headers, trace: trace)
     }
+
+    func with(attempt: Int) -> CommandContext {
+        CommandContext(id: id, attempt: attempt, deadline: deadline, session: session, requester: requester, headers: headers, trace: trace)
+    }
 }
 
-/// The one handler of a command type on this node. It lasts until ``cancel()`` or until the bus stops.
+/// The one handler of a command type on this node, or in one session. It lasts until ``cancel()`` or until the bus stops.
 public final class CommandRegistration: Sendable {
     /// The wire name of the command type.
     public let commandType: String
+    /// The session whose commands it takes; the bus's own takes those of all.
+    public let session: SessionID
     let commandID: ObjectIdentifier
     /// Calls the handler with a command of its own type.
     let call: @Sendable (any Command, CommandContext) async throws -> (any Codable & Sendable)?
-    /// Executes an encoded command that was in the dead letters, as a command of this node.
-    let executeAgain: @Sendable (DeadLetter, CommandID, MessageBus) async throws -> CommandResult
+    /// Reads a command of that type.
+    let decode: @Sendable (ByteBuffer) throws -> any Command
     let breaker: HandlerBreaker
     let meters: HandlerMeters
+    var services: DeliveryServices { bus.services }
     private let bus: MessageBus
 
     init<C: Command>(
-        _ type: C.Type, bus: MessageBus, handler: @escaping @Sendable (C, CommandContext) async throws -> (any Codable & Sendable)?
+        _ type: C.Type, session: SessionID = .bus, bus: MessageBus,
+        handler: @escaping @Sendable (C, CommandContext) async throws -> (any Codable & Sendable)?
     ) {
         commandType = C.commandType
         commandID = ObjectIdentifier(C.self)
+        self.session = session
         call = { command, context in
             guard let command = command as? C else { throw LLMgineError(.badPayload, "the command is not a \(C.commandType)") }
             return try await handler(command, context)
         }
-        executeAgain = { letter, id, bus in
-            let content = letter.content
-            let options = CommandOptions(session: content.session, headers: content.headers, trace: content.trace)
-            return await CommandRun(try C(decoding: content.payload), id: id, options: options, bus: bus, trial: Trial(letter)).execute()
-        }
+        decode = { try C(decoding: $0) }
         breaker = bus.services.breaker(for: C.topic.text)
-        meters = HandlerMeters(commands: C.commandType, in: bus.observability.metrics)
+        meters = HandlerMeters(commands: C.commandType, in: bus.services.metrics)
         self.bus = bus
     }
 

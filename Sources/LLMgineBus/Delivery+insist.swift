@@ -16,6 +16,7 @@ extension Subscriber {
     func insist(on value: Value, from message: Message?, _ envelope: Envelope, after failure: (any Error)?, _ counts: inout DeliveryCounts)
         async
     {
+        defer { envelope.extras?.token?.settle() }
         if failure == nil, envelope.isExpired {
             statistics.expired.add(1, ordering: .relaxed)
             return
@@ -58,7 +59,7 @@ extension Subscriber {
     private func call(_ value: Value, _ envelope: Envelope, attempt: Int) async throws {
         let tracer = services.tracer
         guard let extras = envelope.extras, let parent = extras.trace, parent.isSampled, tracer.isEnabled else {
-            return try await handler(value, EventContext(envelope, attempt: attempt))
+            return try await invoke(value, EventContext(envelope, attempt: attempt))
         }
         let span = OpenSpan(
             .process, envelope.run.topic, context: tracer.child(of: parent), parent: parent,
@@ -68,7 +69,7 @@ extension Subscriber {
             extras: MessageExtras(headers: extras.headers, trace: span.context, expires: extras.expires),
             missed: envelope.missed, trial: envelope.trial)
         do {
-            try await span.bound { try await handler(value, EventContext(traced, attempt: attempt)) }
+            try await span.bound { try await invoke(value, EventContext(traced, attempt: attempt)) }
             span.end(on: tracer, notes: notes(envelope, attempt: attempt))
         } catch {
             span.end(on: tracer, error: error, notes: notes(envelope, attempt: attempt))
@@ -144,8 +145,14 @@ extension Subscriber {
         _ message: Message?, _ value: Value?, _ envelope: Envelope, _ error: LLMgineError, attempts: Int,
         since began: Duration = SystemClock.sinceEpoch()
     ) {
+        defer { envelope.extras?.token?.settle() }
         statistics.deadLettered.add(1, ordering: .relaxed)
-        if error.code == .stopped { statistics.stopped.add(1, ordering: .relaxed) } else { meters.failed.increment() }
+        if error.code == .stopped {
+            statistics.stopped.add(1, ordering: .relaxed)
+        } else {
+            meters.failed.increment()
+            announce(error, message, value, envelope, attempts: attempts)
+        }
         guard keepsTrying, services.resilience.deadLetterCapacity > 0 else { return }
         let (content, encodingError) = content(message, value, envelope)
         services.deadLetters.add(
@@ -163,7 +170,7 @@ extension Subscriber {
     private func content(_ message: Message?, _ value: Value?, _ envelope: Envelope) -> (Message, LLMgineError?) {
         if let message { return (message, nil) }
         var content = Message(
-            topic: envelope.run.topic, payload: ByteBuffer(), eventType: form.eventType, priority: envelope.run.priority,
+            topic: envelope.run.topic, payload: ByteBuffer(), eventType: value.flatMap(form.name(of:)), priority: envelope.run.priority,
             session: envelope.run.session,
             headers: envelope.extras?.headers ?? Headers(), trace: envelope.extras?.trace)
         guard let value else { return (content, nil) }
@@ -179,13 +186,29 @@ extension Subscriber {
     /// Puts all that is left of a queue that nobody works through any more into the dead letters. The mailbox is closed.
     func bury(_ rest: inout TakenLanes) {
         while let delivery = pull(&rest) {
-            let error = LLMgineError(.stopped, "the subscription ended before the event was handled")
-            switch delivery.body {
-            case .value(let value): bury(nil, value, delivery.envelope, error, attempts: delivery.envelope.trial?.letter.attempts ?? 0)
-            case .message(let message):
-                bury(message, nil, delivery.envelope, error, attempts: delivery.envelope.trial?.letter.attempts ?? 0)
-            }
-            finished(with: delivery)
+            bury(delivery)
+        }
+    }
+
+    /// Puts one event that will not be handled any more into the dead letters.
+    func bury(_ delivery: Delivery<Value>) {
+        let error = LLMgineError(.stopped, "the subscription ended before the event was handled")
+        let attempts = delivery.envelope.trial?.letter.attempts ?? 0
+        switch delivery.body {
+        case .value(let value): bury(nil, value, delivery.envelope, error, attempts: attempts)
+        case .message(let message): bury(message, nil, delivery.envelope, error, attempts: attempts)
+        }
+        finished(with: delivery)
+    }
+
+    /// Tells whoever wants to know that an event was given up, unless that is what the event told.
+    private func announce(_ error: LLMgineError, _ message: Message?, _ value: Value?, _ envelope: Envelope, attempts: Int) {
+        guard envelope.run.topic != EventHandlerFailedEvent.topic else { return }
+        services.announcer.announce(EventHandlerFailedEvent.topic, in: envelope.run.session) {
+            .failed(
+                EventHandlerFailedEvent(
+                    eventID: envelope.id.description, failedType: message?.eventType ?? value.flatMap(form.name(of:)),
+                    failedTopic: envelope.run.topic, handler: name, code: error.code.rawValue, detail: error.detail, attempts: attempts))
         }
     }
 }

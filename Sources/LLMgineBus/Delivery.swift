@@ -3,13 +3,15 @@ import LLMgineObservability
 import LLMgineResilience
 import Synchronization
 
+import struct NIOCore.ByteBuffer
+
 extension Subscriber {
     /// Gives one value to the handler.
     ///
     /// An event of a healthy subscription without headers, trace or time to live takes the short way: one look at the breaker's flag, the
     /// call, one reading of the clock.
     func handle(_ value: Value, _ envelope: Envelope, _ counts: inout DeliveryCounts) async {
-        guard envelope.extras == nil, envelope.trial == nil, breaker.isClosed else {
+        guard envelope.extras == nil, envelope.trial == nil, breaker.isClosed, !services.middleware.wrapsEvents else {
             return await insist(on: value, from: nil, envelope, after: nil, &counts)
         }
         do {
@@ -29,7 +31,7 @@ extension Subscriber {
             return bury(
                 message, nil, envelope, LLMgineError(.badPayload, "the payload is not what the handler takes", cause: error), attempts: 0)
         }
-        guard envelope.extras == nil, envelope.trial == nil, breaker.isClosed else {
+        guard envelope.extras == nil, envelope.trial == nil, breaker.isClosed, !services.middleware.wrapsEvents else {
             return await insist(on: value, from: message, envelope, after: nil, &counts)
         }
         do {
@@ -46,17 +48,45 @@ extension Subscriber {
         next: Int, missed: UInt64
     ) {
         let chunk = delivery.chunk
+        if let common = chunk.common { return await handle(delivery, like: common, from: start, lane: lane, missed: missed, &counts) }
         var missed = missed
         var run: DeliveryRun?
+        var room = RoomReturn(mailbox, delivery.credit)
+        defer { room.giveBack() }
         for index in start..<chunk.count {
-            if index > start, mailbox.hasMoreUrgent(than: lane) || Task.isCancelled { return (index, missed) }
+            if index > start, mailbox.interrupts(lane) { return (index, missed) }
             let inbound = chunk.message(at: index)
             if let envelope = envelope(of: inbound, in: chunk, missed: missed, &run) {
                 missed = 0
                 await handle(inbound.message, envelope, &counts)
             }
-            delivery.credit.consumed(messages: 1, bytes: inbound.encodedBytes)
-            mailbox.finish(1)
+            room.finishedOne(of: inbound.encodedBytes, after: counts.lastLap)
+        }
+        return (chunk.count, missed)
+    }
+
+    /// The same where all messages are alike but for payload and number, as they mostly are: what they have in common is looked at once.
+    private func handle(
+        _ delivery: InboundDelivery, like common: Message, from start: Int, lane: Int, missed: UInt64, _ counts: inout DeliveryCounts
+    ) async -> (next: Int, missed: UInt64) {
+        let chunk = delivery.chunk
+        let isWanted = takes(eventType: common.eventType) && sees(common.session)
+        let run = DeliveryRun(
+            topic: common.topic, session: common.session, priority: common.priority, node: chunk.node, incarnation: chunk.incarnation)
+        var missed = missed
+        var room = RoomReturn(mailbox, delivery.credit)
+        defer { room.giveBack() }
+        for index in start..<chunk.count {
+            if index > start, mailbox.interrupts(lane) { return (index, missed) }
+            let content = chunk.content(at: index)
+            if isWanted {
+                var message = common
+                message.payload = content.payload
+                let envelope = Envelope(run: run, sequence: content.sequence, extras: nil, missed: missed)
+                missed = 0
+                await handle(message, envelope, &counts)
+            }
+            room.finishedOne(of: content.payload.readableBytes, after: counts.lastLap)
         }
         return (chunk.count, missed)
     }
@@ -95,6 +125,7 @@ extension Subscriber {
     func finished(with delivery: Delivery<Value>) {
         delivery.credit?.consumed(messages: 1, bytes: delivery.bytes)
         mailbox.finish(1)
+        delivery.envelope.extras?.token?.settle()
     }
 
     /// Hands over what was counted.

@@ -7,6 +7,8 @@ struct DeliveryCounts {
     private(set) var durations = DurationTally()
     private var last: UInt64 = 0
     private var settled: UInt64 = 0
+    /// Nanoseconds that the last handler call took.
+    private(set) var lastLap: UInt64 = 0
 
     /// The consumer turns to its next event after something that was not a handler.
     mutating func resume() { last = SystemClock.monotonicNanoseconds() }
@@ -37,7 +39,8 @@ struct DeliveryCounts {
 
     private mutating func lap() -> UInt64 {
         let now = SystemClock.monotonicNanoseconds()
-        defer { last = now }
-        return now &- last
+        lastLap = now &- last
+        last = now
+        return lastLap
     }
 }

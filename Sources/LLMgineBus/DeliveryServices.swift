@@ -8,6 +8,10 @@ struct DeliveryServices: Sendable {
     let resilience: BusResilience
     let deadLetters: DeadLetters
     let observability: ObservabilityManager
+    /// Where metrics are counted: nowhere that is shown, if they are switched off.
+    let metrics: MetricsRegistry
+    let announcer: Announcer
+    let middleware = MiddlewareChain()
 
     var tracer: NodeTracer { observability.tracer }
 

@@ -45,6 +45,14 @@ package struct ValueForm<Value: Sendable>: Sendable {
     let eventType: String?
     let decode: @Sendable (Message) throws -> Value
     let encode: @Sendable (Value, inout ByteBuffer) throws -> Void
+    /// The wire names of the types that it takes, where there are several.
+    var members: Set<String>?
+    /// Makes the handler's value of an event of such a type.
+    var lift: (@Sendable (any Event) -> Value?)?
+    /// The wire name of a value, where that is not always the same.
+    var nameOf: (@Sendable (Value) -> String?)?
+
+    func name(of value: Value) -> String? { nameOf?(value) ?? eventType }
 }
 
 extension ValueForm where Value: Event {

@@ -20,6 +20,14 @@ public struct EventContext: Sendable {
         self.extras = envelope.extras
     }
 
+    init(_ context: EventContext, attempt: Int) {
+        self.run = context.run
+        self.sequence = context.sequence
+        self.attempt = attempt
+        self.missed = context.missed
+        self.extras = context.extras
+    }
+
     /// Where the event was published.
     public var topic: Topic { run.topic }
     /// The node that it was published on.
@@ -64,11 +72,14 @@ package final class MessageExtras: Sendable {
     package let trace: TraceContext?
     /// On the bus's clock; nil for ever.
     package let expires: ContinuousClock.Instant?
+    /// Tells the publisher that the event is done with, if it waits for that.
+    package let token: DeliveryToken?
 
-    package init(headers: Headers, trace: TraceContext?, expires: ContinuousClock.Instant?) {
+    package init(headers: Headers, trace: TraceContext?, expires: ContinuousClock.Instant?, token: DeliveryToken? = nil) {
         self.headers = headers
         self.trace = trace
         self.expires = expires
+        self.token = token
     }
 
     /// Nil where there is nothing to say.

@@ -1,5 +1,7 @@
 package import LLMgineCore
 
+package import struct NIOCore.ByteBuffer
+
 /// What one read of a link brought for some subscriptions: messages that stay encoded until their handler runs.
 ///
 /// The chunk is the unit that crosses from the link's thread to the handler's: one hand-over pays for all of its messages.
@@ -12,6 +14,11 @@ package protocol InboundChunk: AnyObject, Sendable {
     var node: NodeID { get }
     /// The life of that node.
     var incarnation: Incarnation { get }
+    /// What the messages have beside payload and number if they all have the same, and nothing of what few messages have; its own payload is
+    /// empty. Nil if they differ.
+    var common: Message? { get }
+    /// Payload and number of the message at an index below `count`.
+    func content(at index: Int) -> (payload: ByteBuffer, sequence: UInt64)
     /// The message at an index below `count`.
     func message(at index: Int) -> InboundMessage
 }

@@ -77,7 +77,11 @@ final class Mailbox: Sendable {
         var finishedSeen = 0
         var isClosed = false
         /// Waits for the first message after a pause.
-        var sleeper: CheckedContinuation<Void, Never>?
+        var sleeper: CheckedContinuation<Void, Never>? {
+            didSet { hasSleeper = sleeper != nil }
+        }
+        /// Whether there is a sleeper: to look at this costs less than to look at an optional of another module's type.
+        private(set) var hasSleeper = false
         var waiters: [Waiter] = []
         var nextWaiter: UInt64 = 0
         var isDemoted = false
@@ -95,10 +99,13 @@ final class Mailbox: Sendable {
     let capacity: Int
     let whenFull: WhenFull
     private let state: Mutex<State>
-    /// Messages that the consumer is done with.
+    private let apart = CacheLine()
+    /// Messages that the consumer is done with: the one thing that it writes for each of them.
     private let finished = Atomic<Int>(0)
-    /// A bit for each class whose open chunk has something.
+    private let apartAgain = CacheLine()
+    /// A bit for each class whose open chunk has something, and one for a consumer that is to stop.
     private let pending = Atomic<UInt8>(0)
+    private static let abandoned: UInt8 = 1 << 7
     private let hasWaiters = Atomic<Bool>(false)
 
     init(capacity: Int, whenFull: WhenFull, layout: ValueLayout) {
@@ -120,31 +127,33 @@ final class Mailbox: Sendable {
         _ value: Value, sequence: UInt64, extras: MessageExtras?, topic: borrowing Topic, session: borrowing SessionID, priority: Priority
     ) -> SubscriberOffer {
         let lane = Int(priority.rawValue)
-        let (offer, sleeper): (SubscriberOffer, CheckedContinuation<Void, Never>?) = state.withLock { state in
+        let (offer, wakes) = state.withLock { state in
             let offer = admit(&state)
-            guard case .accepted = offer else { return (offer, nil) }
+            guard case .accepted = offer else { return (offer, false) }
             state.lanes[lane].put(value)
-            return (
-                offer,
-                append(Item(body: .value, sequence: sequence, extras: extras), to: &state, topic: topic, session: session, lane: lane)
-            )
+            append(Item(body: .value, sequence: sequence, extras: extras), to: &state, topic: topic, session: session, lane: lane)
+            return (offer, state.hasSleeper)
         }
-        sleeper?.resume()
+        if wakes { wake() }
         return offer
     }
 
     /// Puts one message of another form at the end of its class.
     func offer(_ message: EncodedMessage, sequence: UInt64, extras: MessageExtras?) -> SubscriberOffer {
         let lane = Int(message.message.priority.rawValue)
-        let (offer, sleeper): (SubscriberOffer, CheckedContinuation<Void, Never>?) = state.withLock { state in
+        let (offer, wakes) = state.withLock { state in
             let offer = admit(&state)
-            guard case .accepted = offer else { return (offer, nil) }
+            guard case .accepted = offer else { return (offer, false) }
             let item = Item(body: .encoded(message), sequence: sequence, extras: extras)
-            return (offer, append(item, to: &state, topic: message.message.topic, session: message.message.session, lane: lane))
+            append(item, to: &state, topic: message.message.topic, session: message.message.session, lane: lane)
+            return (offer, state.hasSleeper)
         }
-        sleeper?.resume()
+        if wakes { wake() }
         return offer
     }
+
+    /// Wakes the consumer, if nobody else has done so since it was seen asleep.
+    private func wake() { state.withLock { $0.takeSleeper() }?.resume() }
 
     /// Whether one more may come in, making room by the policy if need be.
     private func admit(_ state: inout State) -> SubscriberOffer {
@@ -163,12 +172,11 @@ final class Mailbox: Sendable {
 
     private func append(
         _ item: consuming Item, to state: inout State, topic: borrowing Topic, session: borrowing SessionID, lane: Int
-    ) -> CheckedContinuation<Void, Never>? {
+    ) {
         let wasEmpty = state.lanes[lane].isEmpty
         state.lanes[lane].append(item, topic: topic, session: session)
         state.entered &+= 1
         if wasEmpty { pending.bitwiseOr(1 << UInt8(truncatingIfNeeded: lane), ordering: .releasing) }
-        return state.takeSleeper()
     }
 
     /// Takes in what came over a link. It has reserved room, so it is never refused while the mailbox is open.
@@ -182,14 +190,14 @@ final class Mailbox: Sendable {
     }
 
     private func enter(_ body: Body, count: Int, priority: Priority) -> Bool {
-        let (accepted, sleeper): (Bool, CheckedContinuation<Void, Never>?) = state.withLock { state in
-            guard !state.isClosed else { return (false, nil) }
+        let (accepted, wakes) = state.withLock { state in
+            guard !state.isClosed else { return (false, false) }
             state.lanes[Int(priority.rawValue)].items.append(Item(body: body, sequence: 0, extras: nil))
             state.entered &+= count
             pending.bitwiseOr(1 << priority.rawValue, ordering: .releasing)
-            return (true, state.takeSleeper())
+            return (true, state.hasSleeper)
         }
-        sleeper?.resume()
+        if wakes { wake() }
         return accepted
     }
 
@@ -239,14 +247,20 @@ final class Mailbox: Sendable {
 
     // MARK: The consumer
 
-    /// Whether a class more urgent than this one has something.
-    func hasMoreUrgent(than lane: Int) -> Bool {
-        pending.load(ordering: .relaxed) & ((1 << UInt8(truncatingIfNeeded: lane)) &- 1) != 0
+    /// A chunk of so many shows a publisher that is busy enough to stay awake for.
+    static let busyChunk = 8
+
+    /// Whether the consumer is to leave its chunk: a class more urgent than this one has something, or the work is over.
+    func interrupts(_ lane: Int) -> Bool {
+        pending.load(ordering: .relaxed) & (((1 << UInt8(truncatingIfNeeded: lane)) &- 1) | Mailbox.abandoned) != 0
     }
+
+    /// The consumer is to stop as soon as its handler returns.
+    func abandon() { pending.bitwiseOr(Mailbox.abandoned, ordering: .releasing) }
 
     /// The most urgent class that has something, or nil.
     var mostUrgent: Int? {
-        let bits = pending.load(ordering: .acquiring)
+        let bits = pending.load(ordering: .acquiring) & ~Mailbox.abandoned
         return bits == 0 ? nil : bits.trailingZeroBitCount
     }
 
@@ -264,6 +278,9 @@ final class Mailbox: Sendable {
         if hasWaiters.load(ordering: .sequentiallyConsistent) { releaseWaiters() }
     }
 
+    /// The same for the only consumer, which lets publishers go on at its next ``finish(_:)``: an atomic operation that nobody has to wait for.
+    func finishOne() { finished.store(finished.load(ordering: .relaxed) &+ 1, ordering: .releasing) }
+
     private func releaseWaiters() {
         let waiters: [Waiter] = state.withLock { state in
             let queued = state.entered - finished.load(ordering: .acquiring)
@@ -274,11 +291,18 @@ final class Mailbox: Sendable {
         for waiter in waiters { waiter.continuation.resume(returning: true) }
     }
 
+    /// Stays awake for 8 us, because more comes from a busy publisher: waking a sleeper would cost it 5 us. It looks up only then, so that
+    /// some dozen events are there and not each of them alone, and the publisher's cache lines stay with it meanwhile.
+    func linger() {
+        let end = SystemClock.monotonicNanoseconds() &+ 8_000
+        while SystemClock.monotonicNanoseconds() < end {}
+    }
+
     /// Sleeps until there is something to take. - Returns: false once the mailbox is closed and empty.
     func waitForWork() async -> Bool {
         await withCheckedContinuation { continuation in
             let waits: Bool = state.withLock { state in
-                guard pending.load(ordering: .relaxed) == 0, !state.isClosed else { return false }
+                guard mostUrgent == nil, !state.isClosed else { return false }
                 state.isDemoted = false  // caught up
                 state.sleeper = continuation
                 return true
@@ -289,7 +313,7 @@ final class Mailbox: Sendable {
                 releaseWaiters()
             }
         }
-        return pending.load(ordering: .acquiring) != 0 || !isClosed
+        return mostUrgent != nil || !isClosed
     }
 
     // MARK: Ending
@@ -366,7 +390,8 @@ extension Mailbox.Lane {
     }
 
     fileprivate mutating func append(_ item: consuming Mailbox.Item, topic: borrowing Topic, session: borrowing SessionID) {
-        if let last = runs.last, last.topic == topic, last.session == session {
+        let last = runs.count - 1
+        if last >= 0, runs[last].topic == topic, runs[last].session == session {
             items.append(item)
         } else {
             runs.append(Run(first: items.count, topic: copy topic, session: copy session))
@@ -377,6 +402,7 @@ extension Mailbox.Lane {
     /// Forgets the oldest item; the arrays are compacted once half of them is gone, so that an eviction costs amortised constant time.
     fileprivate mutating func dropHead() {
         items[head].body = .gap(0)
+        items[head].extras = nil
         head += 1
         guard head >= 1024, head * 2 >= items.count else { return }
         let cut = head
@@ -418,4 +444,10 @@ package final class InboundDelivery: Sendable {
         self.chunk = chunk
         self.credit = credit
     }
+}
+
+/// As much room as a cache line takes. What lies before and after it is written by different threads; on one line, each write would take it
+/// from the other thread.
+private struct CacheLine {
+    private let words = InlineArray<8, UInt64>(repeating: 0)
 }

@@ -59,6 +59,7 @@ extension MessageBus {
     }
 
     func remove(_ registration: CommandRegistration) async {
+        if registration.session != .bus { return sessions.remove(registration) }
         let responder = registry.withLock { registry -> Responder? in
             guard registry.commandHandlers[registration.commandType] === registration else { return nil }
             registry.commandHandlers[registration.commandType] = nil
@@ -69,16 +70,27 @@ extension MessageBus {
 
     /// Has the command executed by its handler, here or on another node, and says how it went.
     ///
-    /// The handler of this node is asked first; without one, a node that has one. A failure that may go away is tried again by the retry policy
+    /// The handler of the command's session is asked first, then that of this node; without one, a node that has one. A failure that may go away is tried again by the retry policy
     /// until the deadline; a command that nobody handles is not. When the deadline passes or the calling task is cancelled, the handler's task is
     /// cancelled and the result is there at once.
     /// - Returns: always a result with the command's own id; a failed one has its error, with the code `noHandler`, `deadlineExceeded`,
     ///   `cancelled`, `circuitOpen`, `stopped`, one of those of a request, or that of the handler.
     public func execute<C: Command>(_ command: C, options: CommandOptions = CommandOptions()) async -> CommandResult {
-        let number = nextCommand.add(1, ordering: .relaxed).newValue
-        let id = CommandID("\(identity.node)/\(identity.incarnation)/c\(number)")
-        let run = CommandRun(command, id: id, options: options, bus: self)
-        return await run.execute()
+        await CommandRun(command, number: nextCommand.add(1, ordering: .relaxed).newValue, options: options, bus: self).execute()
+    }
+
+    func commandID(_ number: UInt64) -> CommandID { CommandID("\(identity.node)/\(identity.incarnation)/c\(number)") }
+
+    /// The handler on this node for a command of the session.
+    func commandHandler(_ type: any Command.Type, in session: SessionID) -> CommandRegistration? {
+        guard let handler = commandHandler(type.commandType, in: session) else { return nil }
+        return handler.commandID == ObjectIdentifier(type) ? handler : nil
+    }
+
+    /// The same by the wire name of the type.
+    func commandHandler(_ type: String, in session: SessionID) -> CommandRegistration? {
+        let scoped = session == .bus ? nil : sessions.handler(of: type, in: session)
+        return scoped ?? registry.withLock { $0.commandHandlers[type] }
     }
 
     /// Executes a command of another node, once: it is for that node to try again.
@@ -100,7 +112,8 @@ extension MessageBus {
             do { command = try C(decoding: message.payload) } catch {
                 throw LLMgineError(.badPayload, "the payload is not a \(C.commandType)", cause: error)
             }
-            let value = try await registration.execute(command, call)
+            let handler = commandHandler(type, in: call.session) ?? registration
+            let value = try await handler.execute(command, call)
             result = CommandResult(success: id, value: value, attempts: call.attempt, session: call.session)
         } catch {
             result = CommandResult(
@@ -115,7 +128,7 @@ extension MessageBus {
 
 extension CommandRegistration {
     /// One call, through the breaker and into the metrics. - Throws: `circuitOpen`, what the handler throws.
-    func execute(_ command: any Command, _ context: CommandContext) async throws -> (any Codable & Sendable)? {
+    func execute(_ command: any Command, _ context: CommandContext, calls: HandlerCalls = HandlerCalls()) async throws -> CommandValue {
         let (permit, retryAfter) = breaker.admit()
         if let retryAfter {
             throw LLMgineError(.circuitOpen, "the handler of \(commandType) keeps failing; it is tried again in \(retryAfter)")
@@ -123,7 +136,7 @@ extension CommandRegistration {
         let start = SystemClock.monotonicNanoseconds()
         defer { meters.duration.record(nanoseconds: SystemClock.monotonicNanoseconds() &- start) }
         do {
-            let value = try await call(command, context)
+            let value = try await invoke(command, context, calls)
             breaker.succeeded(permit)
             return value
         } catch {

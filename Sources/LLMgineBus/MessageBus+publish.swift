@@ -65,13 +65,15 @@ extension MessageBus {
         _ event: E, to topic: borrowing Topic, number: UInt64, options: borrowing PublishOptions
     ) -> PublishReceipt? {
         guard !observability.tracer.isEnabled else { return nil }
-        let route = router.route(for: topic)
-        guard route.isPlain, route.locals.count == 1 else { return nil }
-        let subscriber = route.locals[0]
-        guard subscriber.valueType == ObjectIdentifier(E.self), subscriber.sees(options.session) else { return nil }
-        let extras = MessageExtras(headers: options.headers, trace: options.trace, timeToLive: options.timeToLive)
-        let offer = subscriber.mailbox.offer(
-            event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
+        let route = router.route(for: topic, in: options.session)
+        guard route.filters == nil else { return nil }
+        let offer: SubscriberOffer? = route.withSole { subscriber in
+            guard subscriber.valueType == ObjectIdentifier(E.self) else { return nil }
+            let extras = MessageExtras(headers: options.headers, trace: options.trace, timeToLive: options.timeToLive)
+            return subscriber.mailbox.offer(
+                event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
+        }
+        guard let offer else { return nil }
         if case .full = offer { return nil }
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
         receipt.count(offer)
@@ -81,8 +83,8 @@ extension MessageBus {
     /// The same for bytes that only one link wants.
     private func publishAtOnce(_ message: borrowing Message, number: UInt64) throws(LLMgineError) -> PublishReceipt? {
         guard !observability.tracer.isEnabled else { return nil }
-        let route = router.route(for: message.topic)
-        guard route.locals.isEmpty, route.groups.isEmpty, route.remotes.count == 1 else { return nil }
+        let route = router.route(for: message.topic, in: message.session)
+        guard route.locals.isEmpty, route.groups.isEmpty, route.filters == nil, route.remotes.count == 1 else { return nil }
         let offer = route.remotes[0].offer(message, sequence: number)
         switch offer {
         case .full: return nil
@@ -99,18 +101,26 @@ extension MessageBus {
     private func publish<E: Event>(
         _ event: E, to topic: Topic, number: UInt64, options: PublishOptions, trace: TraceContext?
     ) async throws(LLMgineError) -> PublishReceipt {
-        let route = router.route(for: topic)
+        let route = router.route(for: topic, in: options.session)
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
+        if let filters = route.filters, !filters.admits(PublishedEvent(event, to: topic, options)) { return receipt }
         let extras = MessageExtras(headers: options.headers, trace: trace, timeToLive: options.timeToLive)
         var late: [AnySubscriber] = []
         var encoded: EncodedMessage?
-        for subscriber in route.locals where subscriber.sees(options.session) {
+        for subscriber in route.locals {
             let offer: SubscriberOffer
             if subscriber.valueType == ObjectIdentifier(E.self) {
                 offer = subscriber.mailbox.offer(
                     event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
             } else {
                 guard subscriber.takes(eventType: E.eventType) else { continue }
+                if subscriber.members != nil {
+                    let lifted = subscriber.offer(lifting: event, to: topic, number: number, options: options, extras: extras)
+                    guard let lifted else { continue }
+                    receipt.count(lifted)
+                    if case .full = lifted { late.append(subscriber) }
+                    continue
+                }
                 let message: EncodedMessage
                 if let encoded { message = encoded } else { message = try encode(event, to: topic, options: options, trace: trace) }
                 encoded = message
@@ -127,9 +137,12 @@ extension MessageBus {
         }
         for subscriber in late {
             try await insist(on: subscriber, &receipt) {
-                guard subscriber.valueType != ObjectIdentifier(E.self), let encoded else {
+                if subscriber.valueType == ObjectIdentifier(E.self) {
                     return subscriber.mailbox.offer(
                         event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
+                }
+                guard subscriber.members == nil, let encoded else {
+                    return subscriber.offer(lifting: event, to: topic, number: number, options: options, extras: extras) ?? .closed
                 }
                 return subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
             }
@@ -169,8 +182,9 @@ extension MessageBus {
     }
 
     private func publish(_ message: Message, number: UInt64, from leaf: LeafID?) async throws(LLMgineError) -> PublishReceipt {
-        let route = router.route(for: message.topic)
+        let route = router.route(for: message.topic, in: message.session)
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
+        if let filters = route.filters, !filters.admits(PublishedEvent(message)) { return receipt }
         if route.locals.isEmpty, route.groups.isEmpty {
             for remote in route.remotes {
                 receipt.matched += 1
@@ -188,7 +202,7 @@ extension MessageBus {
         let extras = MessageExtras(headers: message.headers, trace: message.trace, timeToLive: message.timeToLive)
         let encoded = EncodedMessage(message)
         var late: [AnySubscriber] = []
-        for subscriber in route.locals where subscriber.sees(message.session) && subscriber.takes(eventType: message.eventType) {
+        for subscriber in route.locals where subscriber.takes(eventType: message.eventType) {
             if let leaf, subscriber.options.relaysFor == leaf { continue }
             let offer = subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
             receipt.count(offer)
@@ -201,7 +215,7 @@ extension MessageBus {
         return receipt
     }
 
-    private func encode<E: Event>(_ event: E, to topic: Topic, options: PublishOptions, trace: TraceContext?) throws(LLMgineError)
+    func encode<E: Event>(_ event: E, to topic: Topic, options: PublishOptions, trace: TraceContext?) throws(LLMgineError)
         -> EncodedMessage
     {
         var payload = ByteBuffer()
@@ -219,18 +233,24 @@ extension MessageBus {
     private func finish(
         publishing message: EncodedMessage, number: UInt64, extras: MessageExtras?, route: Route, receipt: inout PublishReceipt
     ) async throws(LLMgineError) {
-        var fullRemotes: [any RemoteRoute] = []
-        for remote in route.remotes {
-            receipt.matched += 1
-            let offer = remote.offer(message.message, sequence: number)
-            if case .failed(let error) = offer { throw error }
-            if case .full = offer { fullRemotes.append(remote) } else { receipt.count(offer) }
-        }
-        for remote in fullRemotes {
-            receipt.matched -= 1
-            try await insist(on: remote, message.message, number, &receipt)
-        }
+        try await send(message.message, number: number, to: route.remotes, receipt: &receipt)
         for group in route.groups { try await publish(message, number: number, extras: extras, to: group, receipt: &receipt) }
+    }
+}
+
+extension MessageBus {
+    func send(_ message: Message, number: UInt64, to remotes: [any RemoteRoute], receipt: inout PublishReceipt) async throws(LLMgineError) {
+        var full: [any RemoteRoute] = []
+        for remote in remotes {
+            receipt.matched += 1
+            let offer = remote.offer(message, sequence: number)
+            if case .failed(let error) = offer { throw error }
+            if case .full = offer { full.append(remote) } else { receipt.count(offer) }
+        }
+        for remote in full {
+            receipt.matched -= 1
+            try await insist(on: remote, message, number, &receipt)
+        }
     }
 }
 

@@ -55,9 +55,13 @@ extension MessageBus {
         guard options.capacity > 0, options.concurrency > 0 else {
             throw LLMgineError(.invalidArgument, "capacity and concurrency of a subscription must be positive")
         }
-        return Subscriber(
-            id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: filters, options: options, services: services, form: form,
-            handler: handler)
+        let id = nextSubscription.add(1, ordering: .relaxed).oldValue
+        var handler = handler
+        if let limit = options.handlerDeadline {
+            let name = options.name ?? filters.map(\.text).joined(separator: ",")
+            handler = HandlerDeadline(limit: limit, handler: name, subscription: id, timers: timers).around(handler)
+        }
+        return Subscriber(id: id, filters: filters, options: options, services: services, form: form, handler: handler)
     }
 
     /// Makes a subscription known: events come from now on.

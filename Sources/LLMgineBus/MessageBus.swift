@@ -27,6 +27,9 @@ public final class MessageBus: Sendable {
     let approvals: ApprovalDesk
     let store: (any BusStore)?
     let registry = Mutex(Registry())
+    let sessions = SessionTable()
+    let filters = FilterList()
+    let waits = WaitGraph()
     let lifecycle = Atomic<UInt8>(Lifecycle.running.rawValue)
 
     struct Registry {
@@ -43,7 +46,8 @@ public final class MessageBus: Sendable {
         case running, stopping, stopped
     }
 
-    /// Creates a bus that is ready for use.
+    /// Creates a bus that is ready for use: there is nothing to start. An event is queued for the handlers that are subscribed when it is published,
+    /// from the first moment on; one that is published before the first handler is subscribed has none, and its receipt says `matched: 0`.
     /// - Parameters:
     ///   - observability: where spans, metrics and observed events go. Default: its own, with tracing off.
     ///   - store: where scheduled events, approvals and dead letters outlive the process; ``resume()`` takes up what is there. Default: none.
@@ -62,10 +66,13 @@ public final class MessageBus: Sendable {
             capacity: configuration.scheduleCapacity, timers: timers, store: store, restored: contents.scheduled)
         approvals = ApprovalDesk(
             capacity: configuration.approvalCapacity, timers: timers, store: store, restored: contents.approvals)
+        let metrics = configuration.hasMetrics ? self.observability.metrics : MetricsRegistry()
         services = DeliveryServices(
-            origin: identity, resilience: configuration.resilience, deadLetters: deadLetters, observability: self.observability)
+            origin: identity, resilience: configuration.resilience, deadLetters: deadLetters, observability: self.observability,
+            metrics: metrics, announcer: Announcer(metrics: metrics))
         desk = RequestDesk(node: configuration.name, timers: timers, tracer: self.observability.tracer)
         deadLetters.deliver { [weak self] letter in self?.redeliver(letter) ?? false }
+        services.announcer.announce(on: self)
         observeGauges()
         observeOperations()
     }
@@ -85,13 +92,14 @@ public final class MessageBus: Sendable {
     /// - Returns: how many events were still queued at the deadline, by subscription name. Empty when everything was handled.
     @discardableResult
     public func stop(deadline: Duration = .seconds(10)) async -> [String: Int] {
+        let end = ContinuousClock.now + deadline
+        await endSessions(by: end)
         let (first, _) = lifecycle.compareExchange(
             expected: Lifecycle.running.rawValue, desired: Lifecycle.stopping.rawValue, ordering: .sequentiallyConsistent)
         guard first else { return [:] }
         let forgotten = ["scheduled events": eventSchedule.stop(), "approvals": approvals.stop()].filter { $0.value > 0 }
         let subscriptions = registry.withLock { Array($0.subscriptions.values) }
         for subscription in subscriptions { subscription.subscriber.mailbox.close() }
-        let end = ContinuousClock.now + deadline
         var left = forgotten
         for subscription in subscriptions where await !subscription.drained(until: end) {
             left[subscription.name, default: 0] += subscription.subscriber.mailbox.count
@@ -111,7 +119,7 @@ public final class MessageBus: Sendable {
     }
 
     /// How long a cancelled handler may take to return at ``stop(deadline:)``.
-    private static let gracePeriod = Duration.milliseconds(500)
+    static let gracePeriod = Duration.milliseconds(500)
 
     func checkRunning() throws(LLMgineError) {
         guard lifecycle.load(ordering: .relaxed) == Lifecycle.running.rawValue else {
@@ -128,6 +136,8 @@ public struct BusConfiguration: Sendable {
     public var incarnation: Incarnation
     /// What is done about handlers that fail. Default: retries, breakers and dead letters are on.
     public var resilience: BusResilience
+    /// Whether the bus counts and measures what it does into its ``MessageBus/observability``. Default true.
+    public var hasMetrics: Bool
     /// How many scheduled events may wait for their time; one more is an error. Default 100,000.
     public var scheduleCapacity: Int
     /// How many approvals may be pending; one more is an error. Default 10,000.
@@ -135,13 +145,14 @@ public struct BusConfiguration: Sendable {
 
     /// A configuration with the documented defaults.
     public init(
-        name: NodeID = "local", incarnation: Incarnation? = nil, resilience: BusResilience = BusResilience(),
+        name: NodeID = "local", incarnation: Incarnation? = nil, resilience: BusResilience = BusResilience(), hasMetrics: Bool = true,
         scheduleCapacity: Int = 100_000, approvalCapacity: Int = 10_000
     ) {
         self.name = name
         self.scheduleCapacity = max(0, scheduleCapacity)
         self.approvalCapacity = max(0, approvalCapacity)
         self.resilience = resilience
+        self.hasMetrics = hasMetrics
         self.incarnation = incarnation ?? BusConfiguration.incarnationNow()
     }
 

@@ -3,7 +3,7 @@ import LLMgineRouting
 import Synchronization
 
 /// Where events of one topic go. Immutable, shared by every publish until a subscription comes or goes.
-final class Route: Sendable {
+@safe final class Route: Sendable {  // `sole` is the reason: see there
     /// Subscriptions on this node that get every event, by handler priority.
     let locals: [AnySubscriber]
     /// Peers with such subscriptions; one entry a link, however many subscriptions match there.
@@ -12,12 +12,28 @@ final class Route: Sendable {
     let groups: [RouteGroup]
     /// Whether all targets are on this node and get every event.
     let isPlain: Bool
+    /// What is asked before an event goes anywhere; nil if nothing is.
+    let filters: FilterChain?
+    /// The only target, if it is a subscription of this node.
+    private let sole: Unmanaged<AnySubscriber>?
 
-    init(locals: [AnySubscriber], remotes: [any RemoteRoute], groups: [RouteGroup]) {
+    init(locals: [AnySubscriber], remotes: [any RemoteRoute], groups: [RouteGroup], filters: FilterChain?) {
+        let isSole = locals.count == 1 && remotes.isEmpty && groups.isEmpty
+        unsafe sole = isSole ? Unmanaged.passUnretained(locals[0]) : nil
         self.locals = locals
         self.remotes = remotes
         self.groups = groups
+        self.filters = filters
         self.isPlain = remotes.isEmpty && groups.isEmpty
+    }
+
+    /// Calls the body with the only target, if it is a subscription of this node, without counting a reference: the count lies on a cache
+    /// line that the consumer reads for each event, and would be taken from it twice an event.
+    @inline(__always)
+    func withSole<Result>(_ body: (AnySubscriber) -> Result?) -> Result? {
+        guard let sole = unsafe sole else { return nil }
+        // `locals` holds the subscriber for as long as the route lives, and whoever calls holds the route.
+        return unsafe sole._withUnsafeGuaranteedRef(body)
     }
 }
 
@@ -53,6 +69,11 @@ final class Router: Sendable {
             }
         }
 
+        /// The subscription, if it sees one session only.
+        var scoped: AnySubscriber? {
+            if case .local(let subscriber) = self, subscriber.options.session != .bus { subscriber } else { nil }
+        }
+
         func hash(into hasher: inout Hasher) {
             switch self {
             case .local(let subscriber): hasher.combine(ObjectIdentifier(subscriber))
@@ -64,8 +85,10 @@ final class Router: Sendable {
     private struct Table {
         var trie = TopicTrie<Target>()
         var count = 0
+        var filters: FilterChain?
     }
 
+    let scopes = SessionScopes()
     private let table = Mutex(Table())
     private let caches: [CacheStripe] = (0..<8).map { _ in CacheStripe() }
 
@@ -73,19 +96,39 @@ final class Router: Sendable {
         let cache = Mutex(RouteCache())
     }
 
-    /// Where an event on the topic goes now.
+    /// Where an event of a session goes now.
+    @inline(__always)
+    func route(for topic: Topic, in session: borrowing SessionID) -> Route {
+        let route = route(for: topic)
+        return scopes.isEmpty ? route : scopes.route(for: topic, in: copy session, over: route)
+    }
+
+    /// Where an event goes that belongs to no session.
     func route(for topic: Topic) -> Route {
         let stripe = caches[Int(truncatingIfNeeded: topic.fingerprint >> 60) & 7]
         if let route = stripe.cache.withLock({ $0.lookup(topic) }) { return route }
         // Both locks: a change of the table clears the caches while it holds the table, so nothing stale is stored.
         return table.withLock { table in
-            let route = Router.makeRoute(table.trie.matches(topic))
+            misses.add(1, ordering: .relaxed)
+            let route = Router.makeRoute(table.trie.matches(topic), table.filters)
             stripe.cache.withLock { $0.store(route, for: topic) }
             return route
         }
     }
 
+    /// How often a route was made because no cache had it: a measure of what changes cost.
+    let misses = Atomic<Int>(0)
+
+    /// Has every event judged from now on.
+    func use(_ filters: FilterChain?) {
+        table.withLock { table in
+            table.filters = filters
+            clearCaches()
+        }
+    }
+
     func add(_ target: Target, filters: [TopicFilter]) {
+        if let subscriber = target.scoped { return scopes.add(subscriber) }
         table.withLock { table in
             for filter in filters { table.trie.insert(target, for: filter) }
             table.count += 1
@@ -94,6 +137,7 @@ final class Router: Sendable {
     }
 
     func remove(_ target: Target, filters: [TopicFilter]) {
+        if let subscriber = target.scoped { return scopes.remove(subscriber) }
         table.withLock { table in
             for filter in filters { table.trie.remove(target, for: filter) }
             table.count -= 1
@@ -105,7 +149,7 @@ final class Router: Sendable {
         for stripe in caches { stripe.cache.withLock { $0.removeAll() } }
     }
 
-    private static func makeRoute(_ targets: [Target]) -> Route {
+    private static func makeRoute(_ targets: [Target], _ filters: FilterChain?) -> Route {
         var seen: Set<Target> = []
         var locals: [AnySubscriber] = []
         var flows: [RemoteFlow] = []
@@ -123,11 +167,11 @@ final class Router: Sendable {
             }
         }
         return Route(
-            locals: locals.sorted { ($0.options.handlerPriority, $0.id) < ($1.options.handlerPriority, $1.id) },
+            locals: locals.sorted(by: AnySubscriber.isOfferedBefore),
             remotes: onePerLink(flows),
             groups: groups.sorted { $0.key < $1.key }.map { name, members in
                 RouteGroup(name: name, locals: members.locals, remotes: members.flows.map { $0.link.route(flows: [$0.flow]) })
-            })
+            }, filters: filters)
     }
 
     private static func onePerLink(_ flows: [RemoteFlow]) -> [any RemoteRoute] {
@@ -251,4 +295,9 @@ package enum RemoteOffer: Sendable, Equatable {
     case closed
     /// No link may carry the message; the publisher is told.
     case failed(LLMgineError)
+}
+
+extension MessageBus {
+    /// How often the way of an event had to be worked out anew, for want of a cached one.
+    package var routesMade: Int { router.misses.load(ordering: .relaxed) }
 }

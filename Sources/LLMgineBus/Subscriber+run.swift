@@ -5,17 +5,24 @@ extension Subscriber {
     /// Handles what arrives until the mailbox is closed and empty, or the task is cancelled; then what is left goes to the dead letters.
     func run() async {
         consumer.store(CurrentTask.mark, ordering: .relaxed)
-        if options.concurrency > 1 { return await runConcurrently() }
+        if options.concurrency > 1 { return await options.ordering == .session ? runBySession() : runConcurrently() }
         var taken = TakenLanes(ValueLayout(of: Value.self))
         var counts = DeliveryCounts()
+        var isBusy = false
         while !Task.isCancelled {
             guard let lane = taken.mostUrgent(with: mailbox) else {
                 settle(&counts)
-                guard await mailbox.waitForWork() else { break }
+                if isBusy {
+                    isBusy = false
+                    mailbox.linger()
+                } else {
+                    guard await mailbox.waitForWork() else { break }
+                }
                 continue
             }
             if taken.lanes[lane].isEmpty { settle(&counts) }
             taken.refill(lane, from: mailbox)
+            isBusy = taken.lanes[lane].lane.items.count >= Mailbox.busyChunk
             counts.resume()
             await work(through: &taken.lanes[lane], lane: lane, &counts)
         }
@@ -27,8 +34,10 @@ extension Subscriber {
     /// Handles a chunk up to its end, or until something more urgent has come.
     private func work(through taken: inout TakenLane, lane: Int, _ counts: inout DeliveryCounts) async {
         let priority = Priority(rawValue: UInt8(truncatingIfNeeded: lane)) ?? .normal
+        var room = RoomReturn(mailbox)
+        defer { room.giveBack() }
         while taken.next < taken.lane.items.count {
-            if mailbox.hasMoreUrgent(than: lane) || Task.isCancelled { return }
+            if mailbox.interrupts(lane) { return }
             if counts.isOverdue { settle(&counts) }
             let index = taken.next
             taken.next += 1
@@ -38,12 +47,12 @@ extension Subscriber {
                 let envelope = taken.envelope(at: index, priority: priority, origin: services.origin)
                 if envelope.missed > 0 { noteMissed(envelope.missed) }
                 await handle(value, envelope, &counts)
-                mailbox.finish(1)
+                room.finishedOne(after: counts.lastLap)
             case .encoded(let encoded):
                 let envelope = taken.envelope(at: index, priority: priority, origin: services.origin, trial: encoded.trial)
                 if envelope.missed > 0 { noteMissed(envelope.missed) }
                 await handle(encoded.message, envelope, &counts)
-                mailbox.finish(1)
+                room.finishedOne(after: counts.lastLap)
             case .chunk(let inbound, let skip):
                 let missed = taken.takeMissed()
                 let reached = await handle(inbound, from: skip, lane: lane, missed: missed, &counts)
@@ -70,7 +79,7 @@ extension Subscriber {
                     group.addTask { [self] in
                         var counts = DeliveryCounts()
                         counts.resume()
-                        await process(delivery, &counts)
+                        await HandlerScope.$current.withValue(id) { await process(delivery, &counts) }
                         settle(&counts)
                         slots.give()
                     }
@@ -90,7 +99,7 @@ extension Subscriber {
 }
 
 /// Places for so many at a time. One task takes them, any may give them back.
-private final class Slots: Sendable {
+final class Slots: Sendable {
     private struct State {
         var free: Int
         var waiter: CheckedContinuation<Void, Never>?
@@ -99,6 +108,9 @@ private final class Slots: Sendable {
     private let state: Mutex<State>
 
     init(_ count: Int) { state = Mutex(State(free: count)) }
+
+    /// Whether somebody waits for a place.
+    var hasWaiter: Bool { state.withLock { $0.waiter != nil } }
 
     func take() async {
         await withCheckedContinuation { continuation in
@@ -112,6 +124,16 @@ private final class Slots: Sendable {
             }
             if isFree { continuation.resume() }
         }
+    }
+
+    /// Gives the place to whoever waits for it. - Returns: false if nobody does, and the place is kept.
+    func handOver() -> Bool {
+        let waiter = state.withLock { state in
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume()
+        return waiter != nil
     }
 
     func give() {

@@ -14,6 +14,8 @@ package class AnySubscriber: @unchecked Sendable {
     let valueType: ObjectIdentifier
     /// The wire name of the type, nil for raw handlers.
     let eventType: String?
+    /// The wire names of the types that a handler of a family takes; nil for all others.
+    let members: Set<String>?
     let statistics = SubscriptionStatistics()
     let mailbox: Mailbox
     let services: DeliveryServices
@@ -24,23 +26,26 @@ package class AnySubscriber: @unchecked Sendable {
 
     init(
         id: UInt32, filters: [TopicFilter], options: SubscriptionOptions, layout: ValueLayout, eventType: String?,
-        services: DeliveryServices
+        members: Set<String>?, services: DeliveryServices
     ) {
         let name = options.name ?? filters.map(\.text).joined(separator: ",")
         self.services = services
         self.breaker = options.relaysFor == nil ? services.breaker(for: name) : HandlerBreaker(nil) { _ in }
-        self.meters = HandlerMeters(events: name, in: services.observability.metrics)
+        self.meters = HandlerMeters(events: name, in: services.metrics)
         self.id = id
         self.filters = filters
         self.options = options
         self.name = name
         self.valueType = layout.type
         self.eventType = eventType
-        self.mailbox = Mailbox(capacity: options.capacity, whenFull: options.whenFull, layout: layout)
+        self.members = members
+        self.mailbox = Mailbox(
+            capacity: services.resilience.hasBoundedQueues ? options.capacity : .max, whenFull: options.whenFull, layout: layout)
     }
 
     /// Whether an event of this wire type can mean anything to the handler. Bytes without a type are tried.
     final func takes(eventType other: String?) -> Bool {
+        if let members { return other.map(members.contains) ?? false }
         guard let eventType, let other else { return true }
         return eventType == other
     }
@@ -49,7 +54,22 @@ package class AnySubscriber: @unchecked Sendable {
     final var keepsTrying: Bool { options.relaysFor == nil }
 
     /// Whether the caller is the handler of this subscription, and so the only one who could make room in its queue.
-    final var isCalledByItself: Bool { options.concurrency == 1 && consumer.load(ordering: .relaxed) == CurrentTask.mark }
+    final var isCalledByItself: Bool {
+        options.concurrency == 1
+            && (consumer.load(ordering: .relaxed) == CurrentTask.mark || (options.handlerDeadline != nil && HandlerScope.current == id))
+    }
+
+    /// Queues an event as what the handler of a family takes. - Returns: nil if its type is not in the family.
+    func offer<E: Event>(lifting event: E, to topic: Topic, number: UInt64, options: PublishOptions, extras: MessageExtras?)
+        -> SubscriberOffer?
+    {
+        nil
+    }
+
+    /// The order in which subscriptions of this node are offered an event.
+    static func isOfferedBefore(_ one: AnySubscriber, _ other: AnySubscriber) -> Bool {
+        (one.options.handlerPriority, one.id) < (other.options.handlerPriority, other.id)
+    }
 
     /// Puts what is still in the mailbox into the dead letters, when the consumer will never come back for it.
     func buryQueue() {}
@@ -85,7 +105,17 @@ final class Subscriber<Value: Sendable>: AnySubscriber, @unchecked Sendable {
         self.handler = handler
         self.form = form
         super.init(
-            id: id, filters: filters, options: options, layout: ValueLayout(of: Value.self), eventType: form.eventType, services: services)
+            id: id, filters: filters, options: options, layout: ValueLayout(of: Value.self), eventType: form.eventType,
+            members: form.members,
+            services: services)
+    }
+
+    override func offer<E: Event>(
+        lifting event: E, to topic: Topic, number: UInt64, options: PublishOptions, extras: MessageExtras?
+    ) -> SubscriberOffer? {
+        guard let value = form.lift?(event) else { return nil }
+        return mailbox.offer(
+            value, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
     }
 
     override func buryQueue() {

@@ -43,14 +43,19 @@ public final class Subscription: Sendable {
     public func cancel() async {
         stopTaking()
         giveUp()
-        if !subscriber.isCalledByItself { await completion.wait() }
+        if !isCalledByItself { await completion.wait() }
     }
 
+    /// Whether the caller is the handler, which cannot be waited for then.
+    var isCalledByItself: Bool { subscriber.isCalledByHandler }
+
     /// Takes no more events, and lets the handler finish what is queued until the deadline.
-    package func finish(within deadline: Duration) async {
+    package func finish(within deadline: Duration) async { await finish(by: .now + deadline) }
+
+    func finish(by end: ContinuousClock.Instant) async {
         subscriber.mailbox.close()
-        _ = await drained(until: .now + deadline)
-        await cancel()
+        if await drained(until: end) { return stopTaking() }
+        await self.end(by: max(end, .now) + MessageBus.gracePeriod)
     }
 
     /// The same without waiting for the handler.
@@ -62,6 +67,7 @@ public final class Subscription: Sendable {
     /// Ends the work on the queue.
     private func giveUp() {
         consumer.withLock { $0 }?.cancel()
+        subscriber.mailbox.abandon()  // after it: a consumer that leaves its chunk must find that it is cancelled
         onEnd?()
     }
 
@@ -70,7 +76,7 @@ public final class Subscription: Sendable {
 
     /// Waits until the queue of a closed mailbox is empty and the handler has returned. False at the deadline, when the handler is told to stop.
     func drained(until end: ContinuousClock.Instant) async -> Bool {
-        if subscriber.isCalledByItself { return false }
+        if isCalledByItself { return false }
         if await completion.wait(until: end, on: bus.timers) { return true }
         giveUp()
         return false
@@ -80,7 +86,7 @@ public final class Subscription: Sendable {
     func end(by end: ContinuousClock.Instant) async {
         stopTaking()
         giveUp()
-        if subscriber.isCalledByItself { return }
+        if isCalledByItself { return }
         if await !completion.wait(until: end, on: bus.timers) { subscriber.buryQueue() }
     }
 

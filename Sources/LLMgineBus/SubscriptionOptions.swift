@@ -12,8 +12,15 @@ public struct SubscriptionOptions: Sendable {
     public var capacity: Int
     /// What happens when they do. Default: the publisher waits up to 5 s.
     public var whenFull: WhenFull
-    /// Handlers that may run at once. Default 1, which keeps the order; above 1 the order of completion is not kept.
+    /// Handlers that may run at once. Default 1, which keeps the order; above 1 what is kept is what ``ordering`` says.
     public var concurrency: Int
+    /// What is handled in order when several handlers may run at once. Default: nothing.
+    public var ordering: HandlerOrdering
+    /// How long one call of the handler may take. Then its task is cancelled, and the event has failed with `handlerFailed` whether the handler listens or
+    /// not: it is tried again or goes to the dead letters, and the next event has its turn, beside a handler that does not listen. Default: for ever.
+    ///
+    /// A handler with a limit runs in a task of its own, which costs about a microsecond an event.
+    public var handlerDeadline: Duration?
     /// Only events of this session; the default sees all sessions.
     public var session: SessionID
     /// Where the handler stands among the handlers of one event on this node. Default 50.
@@ -26,7 +33,8 @@ public struct SubscriptionOptions: Sendable {
     /// Options with the documented defaults.
     public init(
         name: String? = nil, group: String? = nil, capacity: Int = 10_000, whenFull: WhenFull = .block, concurrency: Int = 1,
-        session: SessionID = .bus, handlerPriority: HandlerPriority = .normal, isRemote: Bool = true
+        session: SessionID = .bus, handlerPriority: HandlerPriority = .normal, isRemote: Bool = true,
+        ordering: HandlerOrdering = .subscription, handlerDeadline: Duration? = nil
     ) {
         self.name = name
         self.group = group
@@ -36,7 +44,19 @@ public struct SubscriptionOptions: Sendable {
         self.session = session
         self.handlerPriority = handlerPriority
         self.isRemote = isRemote
+        self.ordering = ordering
+        self.handlerDeadline = handlerDeadline
     }
+}
+
+/// What a subscription handles in order.
+public enum HandlerOrdering: Sendable, Hashable {
+    /// All events alike: one after another with a concurrency of 1; with more, they are begun in order and may overtake each other.
+    case subscription
+    /// The events of each session, one after another, by priority; events of different sessions run side by side, as many as
+    /// ``SubscriptionOptions/concurrency`` allows. A slow session then delays others only when it fills half of the queue. Events without a
+    /// session are one session.
+    case session
 }
 
 /// The order in which the subscriptions of one node are offered an event; lower is earlier.

@@ -86,37 +86,76 @@ public struct TraceContext: Sendable, Hashable {
 
 /// What travels: a payload on a topic, with what the bus needs to know about it.
 ///
-/// Typed events are encoded into one when a remote subscriber wants them; raw subscribers receive it as it is.
+/// Typed events are encoded into one when a remote subscriber wants them; raw subscribers receive it as it is. What few messages have lies
+/// in an object of its own, so that passing on a message without it counts three references and not five.
 public struct Message: Sendable {
     /// Where it was published.
     public var topic: Topic
     /// The bytes. At most 1 MiB over a link unless configured otherwise.
     public var payload: ByteBuffer
-    /// The wire name of the event type that the payload encodes, nil for raw bytes.
-    public var eventType: String?
     /// The class it travels in.
     public var priority: Priority
-    /// The session it belongs to.
-    public var session: SessionID
-    /// Application headers; names starting with `llmgine-` are reserved and stripped at ingress.
-    public var headers: Headers
+    /// The wire name of the event type that the payload encodes, nil for raw bytes.
+    public var eventType: String?
+    private var rare: Rare?
     /// The span that published it, if it is traced.
     public var trace: TraceContext?
-    /// How long from publishing it is worth delivering; nil for ever.
-    public var timeToLive: Duration?
+
+    /// Session, headers and time to live.
+    private final class Rare: Sendable {
+        let session: SessionID
+        let headers: Headers
+        let timeToLive: Duration?
+
+        init(_ session: SessionID, _ headers: Headers, _ timeToLive: Duration?) {
+            self.session = session
+            self.headers = headers
+            self.timeToLive = timeToLive
+        }
+    }
+
+    /// Nil where they say nothing.
+    private static func rare(_ session: SessionID, _ headers: Headers, _ timeToLive: Duration?) -> Rare? {
+        guard !headers.isEmpty || timeToLive != nil || session != .bus else { return nil }
+        return Rare(session, headers, timeToLive)
+    }
 
     /// Creates a message to publish.
     public init(
         topic: Topic, payload: ByteBuffer, eventType: String? = nil, priority: Priority = .normal, session: SessionID = .bus,
         headers: Headers = Headers(), trace: TraceContext? = nil, timeToLive: Duration? = nil
     ) {
+        self.init(topic: topic, payload: payload, eventType: eventType, priority: priority)
+        self.trace = trace
+        rare = Message.rare(session, headers, timeToLive)
+    }
+
+    /// Creates a message with nothing but the usual.
+    public init(topic: Topic, payload: ByteBuffer, eventType: String? = nil, priority: Priority = .normal) {
         self.topic = topic
         self.payload = payload
         self.eventType = eventType
         self.priority = priority
-        self.session = session
-        self.headers = headers
-        self.trace = trace
-        self.timeToLive = timeToLive
     }
+
+    /// The session it belongs to.
+    public var session: SessionID {
+        get { rare?.session ?? .bus }
+        set { rare = Message.rare(newValue, headers, timeToLive) }
+    }
+
+    /// Application headers; names starting with `llmgine-` are reserved and stripped at ingress.
+    public var headers: Headers {
+        get { rare?.headers ?? Headers() }
+        set { rare = Message.rare(session, newValue, timeToLive) }
+    }
+
+    /// How long from publishing it is worth delivering; nil for ever.
+    public var timeToLive: Duration? {
+        get { rare?.timeToLive }
+        set { rare = Message.rare(session, headers, newValue) }
+    }
+
+    /// Whether it has no session, headers, trace and time to live.
+    package var isPlain: Bool { rare == nil && trace == nil }
 }

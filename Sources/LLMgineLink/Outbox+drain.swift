@@ -11,6 +11,8 @@ extension Outbox {
     package struct Drained {
         package var buffers: [ByteBuffer] = []
         package var bytes = 0
+        /// How many messages of events are in them, each counted once.
+        package var messages = 0
         /// More could go out than `maximum` allowed.
         package var hasMore = false
         package var madeRoom = false
@@ -34,6 +36,13 @@ extension Outbox {
         return drained
     }
 
+    /// Whether a drain might find something.
+    package var hasWork: Bool {
+        if control.readableBytes > 0 { return true }
+        for index in 0..<4 where !ready[index].isEmpty { return true }
+        return false
+    }
+
     /// Sends the head of one queue to every flow that waits for the same messages and can pay. False when there is nothing to send.
     private mutating func sendHead(of place: Int, into drained: inout Drained) -> Bool {
         guard let piece = queues[place].pieces.first else { return false }
@@ -51,6 +60,7 @@ extension Outbox {
         }
         let frame = piece.frame(of: cut, for: ids)
         drained.bytes += frame.readableBytes
+        drained.messages += cut.messages
         drained.buffers.append(frame)
         return true
     }

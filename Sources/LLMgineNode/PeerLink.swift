@@ -22,6 +22,7 @@ final class PeerLink: RemoteLink {
         var inbound: [UInt32: InboundFlow] = [:]
         /// Requests of the peer that run here; nil until its handler has been started.
         var requests: [UInt64: IncomingRequest?] = [:]
+        var isEnded = false
         /// What this node's responders have granted the peer, and what it has used, in requests.
         var slots: [UInt32: (granted: UInt64, used: UInt64)] = [:]
         /// The peer's subscriptions, as the router knows them.
@@ -122,9 +123,11 @@ final class PeerLink: RemoteLink {
     func arrived(_ request: UInt64) { state.withLock { $0.requests[request] = .some(nil) } }
 
     func started(_ request: UInt64, _ incoming: IncomingRequest) {
-        state.withLock { state in
+        let isEnded = state.withLock { state in
             if state.requests[request] != nil { state.requests[request] = incoming }
+            return state.isEnded
         }
+        if isEnded { cancel(incoming) }  // the link ended in between and has not seen it
     }
 
     /// A request of the peer is done: its slot is granted again.
@@ -146,9 +149,14 @@ final class PeerLink: RemoteLink {
             let running = state.requests.values.compactMap { $0 }
             state.requests = [:]
             state.inbound = [:]
+            state.isEnded = true
             return running
         }
-        for request in requests { request.cancelled(LLMgineError(.connectionClosed, "the link to \(peer) is gone")) }
+        for request in requests { cancel(request) }
+    }
+
+    private func cancel(_ request: IncomingRequest) {
+        request.cancelled(LLMgineError(.connectionClosed, "the link to \(peer) is gone"))
     }
 }
 

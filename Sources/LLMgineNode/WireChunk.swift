@@ -9,15 +9,26 @@ final class WireChunk: InboundChunk {
     private let data: ReceivedData
     let node: NodeID
     let incarnation: Incarnation
+    let common: Message?
 
     init(_ data: ReceivedData, node: NodeID, incarnation: Incarnation) {
         self.data = data
         self.node = node
         self.incarnation = incarnation
+        if case .same(let topic, let type) = data.names, data.index.isPlain {
+            common = Message(topic: topic, payload: ByteBuffer(), eventType: type, priority: data.priority)
+        } else {
+            common = nil
+        }
     }
 
     var count: Int { data.index.count }
     var priority: Priority { data.priority }
+
+    func content(at index: Int) -> (payload: ByteBuffer, sequence: UInt64) {
+        let entry = data.index.entries[index]
+        return (data.index.payload(of: entry), data.index.sequence(of: entry))
+    }
 
     func message(at index: Int) -> InboundMessage {
         let wire = data.index[index]

@@ -1,5 +1,5 @@
 /// Lets through `rate` things a second on average and `burst` at once.
-package struct TokenBucket: ~Copyable, Sendable {
+package struct TokenBucket: Sendable {
     /// Tokens a second.
     package let rate: Double
     /// The most tokens that wait to be used.

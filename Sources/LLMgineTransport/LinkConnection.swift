@@ -53,7 +53,7 @@ package final class LinkConnection: Sendable {
     package let address: String
     package let eventLoop: any EventLoop
     private let state: Mutex<State>
-    private let isFlushScheduled = Atomic<Bool>(false)
+    private let flushing = Atomic<Flushing>(.idle)
     private let handler: NIOLoopBoundBox<LinkHandler?>
 
     private struct State: ~Copyable {
@@ -101,7 +101,7 @@ package final class LinkConnection: Sendable {
         state.withLock { state in
             if !state.isClosed { state.outbox.send(frame) }
         }
-        scheduleFlush()
+        flushNow()
     }
 
     /// Puts one message in line for the flows. Nil when the link is closed.
@@ -114,7 +114,7 @@ package final class LinkConnection: Sendable {
                 return .failure(error)
             }
         }
-        scheduleFlush()
+        flush()
         return try result.get()
     }
 
@@ -130,7 +130,7 @@ package final class LinkConnection: Sendable {
             }
         }
         try result.get()
-        scheduleFlush()
+        flushNow()
     }
 
     /// Changes the outbox under its lock, then flushes. Publishers that need wait no longer are woken, also while the socket is full.
@@ -140,7 +140,7 @@ package final class LinkConnection: Sendable {
             return (result, state.outbox.noteRoom() ? state.takeRoomyWaiters() : [])
         }
         for waiter in roomy { waiter.continuation.resume(returning: true) }
-        scheduleFlush()
+        flushNow()
         return result
     }
 
@@ -190,14 +190,44 @@ package final class LinkConnection: Sendable {
 
     // MARK: Flushing and closing
 
-    /// Has the event loop write what can be written, once, however often it is asked before it does.
-    package func scheduleFlush() {
-        guard !isFlushScheduled.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        eventLoop.execute {
-            self.isFlushScheduled.store(false, ordering: .sequentiallyConsistent)
-            self.handler.value?.flush()
-        }
+    /// What the event loop is about to do with the outbox.
+    private enum Flushing: UInt8, AtomicRepresentable {
+        /// Nothing: whoever puts something in wakes it.
+        case idle
+        /// It was woken and will look.
+        case woken
+        /// It will look by itself: it is at it, or rests after a busy flush, or the socket is full. Only control wakes it.
+        case attentive
     }
+
+    /// Has the event loop write what can be written, as soon as its load allows, once, however often it is asked before it does.
+    private func flush() {
+        guard flushing.compareExchange(expected: .idle, desired: .woken, ordering: .acquiringAndReleasing).exchanged else { return }
+        wake()
+    }
+
+    /// The same without regard to the load.
+    private func flushNow() {
+        guard flushing.exchange(.woken, ordering: .acquiringAndReleasing) != .woken else { return }
+        wake()
+    }
+
+    private func wake() { eventLoop.execute { self.handler.value?.flush() } }
+
+    /// The event loop turns to the outbox.
+    func beginFlush() { flushing.store(.attentive, ordering: .sequentiallyConsistent) }
+
+    /// The event loop has written what it could and will not look by itself. False if there is something again that nobody will wake it for.
+    func endFlush() -> Bool {
+        guard flushing.compareExchange(expected: .attentive, desired: .idle, ordering: .sequentiallyConsistent).exchanged else {
+            return true
+        }
+        // What was put in before the line above woke nobody.
+        return !read { $0.hasWork }
+    }
+
+    /// Whether it will look by itself and was not woken since.
+    var isAttentive: Bool { flushing.load(ordering: .sequentiallyConsistent) == .attentive }
 
     /// Takes out what may be written now; wakes publishers that wait if there is room again.
     func drain(maximum: Int) -> Outbox.Drained {

@@ -13,6 +13,11 @@ final class LinkHandler: ChannelInboundHandler {
     /// How much is handed to TLS before looking at the channel's writability again: late enough to fill records, early enough for control
     /// to overtake data.
     private static let flushQuantum = 256 << 10
+    /// From so many messages in one flush on, the loop rests after it.
+    private static let busyMessages = 16
+    /// Unless they were so many bytes: several full TLS records, which gain nothing by waiting.
+    private static let fullBytes = 64 << 10
+    private static let rest = TimeAmount.microseconds(100)
     /// Control that the peer does not read; past it the link is closed.
     private static let maximumControlBytes = 8 << 20
 
@@ -30,6 +35,7 @@ final class LinkHandler: ChannelInboundHandler {
     private var isEstablished = false
     private var isPerforming = false
     private var isOver = false
+    private var isResting = false
     private var failure: (any Error)?
 
     init(connection: LinkConnection, delegate: any LinkDelegate, hello: HelloFrame, settings: LinkSettings) {
@@ -135,14 +141,46 @@ final class LinkHandler: ChannelInboundHandler {
     }
 
     /// Writes what credit and the socket allow. One `flush` of the channel for all of it.
+    ///
+    /// A flush that found many small messages shows that they come faster than one by one is worth a wake-up, a TLS record, a system call and
+    /// the same again at the other end: then the loop rests before it looks again, as network cards do with interrupts. So an event that
+    /// comes alone goes out at once, and at 160,000 a second and more they go out by the dozen, at most 100 us later.
     func flush() {
-        guard let context, isEstablished, !isOver else { return }
+        repeat {
+            connection.beginFlush()
+            guard let context, isEstablished, !isOver else {
+                _ = connection.endFlush()  // what there is goes out once the link is established, or never
+                return
+            }
+            let written = write(context)
+            guard context.channel.isWritable else { return }  // it says when it is again
+            if written.messages >= LinkHandler.busyMessages, written.bytes < LinkHandler.fullBytes { return rest(context) }
+        } while !connection.endFlush()
+    }
+
+    private func write(_ context: ChannelHandlerContext) -> (messages: Int, bytes: Int) {
+        var written = (messages: 0, bytes: 0)
         while context.channel.isWritable {
             let drained = connection.drain(maximum: LinkHandler.flushQuantum)
             for buffer in drained.buffers { context.write(Self.wrapOutboundOut(buffer), promise: nil) }
             if !drained.buffers.isEmpty { context.flush() }
-            guard drained.hasMore else { return }
+            written.messages += drained.messages
+            written.bytes += drained.bytes
+            guard drained.hasMore else { break }
         }
+        return written
+    }
+
+    private func rest(_ context: ChannelHandlerContext) {
+        guard !isResting else { return }
+        isResting = true
+        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: LinkHandler.rest) { handler.value.rested() }
+    }
+
+    private func rested() {
+        isResting = false
+        if connection.isAttentive { flush() }  // else it is on its way here already
     }
 
     // MARK: What the machine decides

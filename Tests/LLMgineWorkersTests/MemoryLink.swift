@@ -69,6 +69,8 @@ final class MemoryLink: RemoteLink {
             near.desk.creditChanged(flow, link: id, granted: granted)
         }
         running.withLock { $0[request] = incoming }
+        // A cut in between has not seen it.
+        if isCut.withLock({ $0 }) { incoming.cancelled(LLMgineError(.connectionClosed, "cut")) }
     }
 
     func cancelRequest(_ request: UInt64) {

@@ -3,7 +3,7 @@ public import LLMgineObservability
 /// What waits on a bus for its time or for a person, and what its store could not keep: measured by looking, when somebody looks.
 extension MessageBus {
     func observeOperations() {
-        let metrics = observability.metrics
+        let metrics = services.metrics
         metrics.observe(.scheduledEvents) { [weak self] in Double(self?.eventSchedule.count ?? 0) }
         metrics.observe(.pendingApprovals) { [weak self] in Double(self?.approvals.list.count ?? 0) }
         guard store != nil else { return }

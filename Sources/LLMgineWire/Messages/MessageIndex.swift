@@ -41,6 +41,8 @@ package struct MessageIndex: Sendable {
     package let entries: [Entry]
     /// Payload bytes of all messages: what credit counts.
     package let payloadBytes: Int
+    /// Whether none of the messages has a trace, headers, a time to live or a session.
+    package let isPlain: Bool
 
     /// The fewest bytes that a message takes: length, flags, topic, sequence, and an empty payload.
     static let minimumMessage = 4
@@ -51,6 +53,7 @@ package struct MessageIndex: Sendable {
         self.baseSequence = baseSequence
         var position = 0
         var payloadBytes = 0
+        var flags: MessageFlags = []
         do throws(WireFault) {
             // Each message takes four bytes or more, so the array is in proportion to what arrived, whatever the count says.
             guard Int(count) <= messages.readableBytes / MessageIndex.minimumMessage else { throw .wrongCount }
@@ -60,6 +63,7 @@ package struct MessageIndex: Sendable {
                     let entry = try Entry(scanning: bytes, at: position, rules: rules)
                     position = Int(entry.end)
                     payloadBytes &+= entry.payloadLength  // at most what arrived
+                    flags.formUnion(entry.flags)
                     entries.append(entry)
                 }
             }
@@ -68,6 +72,7 @@ package struct MessageIndex: Sendable {
             throw error.error(in: "a message of \(frame.name)", at: position)
         }
         self.payloadBytes = payloadBytes
+        self.isPlain = flags.isDisjoint(with: .rare)
     }
 }
 

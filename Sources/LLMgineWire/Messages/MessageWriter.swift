@@ -180,11 +180,6 @@ package enum MessageWriter {
     }
 }
 
-extension Message {
-    /// Whether it has none of the fields that few messages have.
-    fileprivate var isPlain: Bool { headers.isEmpty && trace == nil && timeToLive == nil && session == .bus }
-}
-
 extension MessageFields {
     fileprivate init(_ message: borrowing Message, topicRef: UInt32, typeRef: UInt32 = 0, sequenceDelta: UInt32 = 0) {
         self.init(

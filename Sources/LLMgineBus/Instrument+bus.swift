@@ -1,0 +1,12 @@
+public import LLMgineObservability
+
+extension Instrument {
+    /// Events that a filter stopped.
+    public static let eventsFiltered = Instrument(
+        .counter, "llmgine.events.filtered", unit: "{event}", "Events that a filter stopped when they were published.")
+    /// Filters that threw.
+    public static let filterFaults = Instrument(.counter, "llmgine.filters.failed", "Calls of event filters that threw.")
+    /// What the bus could not tell because too much waited.
+    public static let announcementsDropped = Instrument(
+        .counter, "llmgine.announcements.dropped", unit: "{event}", "Events of the bus itself that were dropped because too many waited.")
+}

@@ -1,0 +1,1 @@
+bash /tmp/p3perf.sh perf 2>&1
