@@ -39,6 +39,7 @@ enum External {
     static let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
     static let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
     static let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+    static let sqlite = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
     static let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 }
 
@@ -77,6 +78,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/apple/swift-async-algorithms", from: "1.1.4"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         // 0: the vocabulary
@@ -119,7 +121,7 @@ let package = Package(
             "LLMgineNode",
             [
                 "LLMgineCore", "LLMgineWire", "LLMgineFlow", "LLMgineRouting", "LLMgineBroker", "LLMgineBus", "LLMgineTransport",
-                "LLMgineObservability", "LLMgineMembership", "LLMgineLink",
+                "LLMgineObservability", "LLMgineMembership", "LLMgineLink", "LLMgineResilience",
                 External.nioCore, External.nioPosix, External.nioConcurrency, External.logging, External.lifecycle,
             ]),
 
@@ -143,12 +145,16 @@ let package = Package(
                 External.nioHTTPCompression, External.nioSSL, External.logging, External.lifecycle,
             ]),
 
+        module(
+            "LLMgineStore",
+            ["LLMgineCore", "LLMgineResilience", "LLMgineBus", External.sqlite, External.nioCore, External.logging]),
+
         // 5: the umbrella that applications import
         module(
             "LLMgine",
             [
                 "LLMgineCore", "LLMgineLLM", "LLMgineResilience", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability",
-                "LLMgineWorkers", "LLMgineProviders", "LLMgineOTLPExporter", External.configuration, External.lifecycle,
+                "LLMgineWorkers", "LLMgineProviders", "LLMgineOTLPExporter", "LLMgineStore", External.configuration, External.lifecycle,
                 External.unixSignals,
                 External.logging,
             ]),
@@ -251,8 +257,18 @@ let package = Package(
                 External.nioCore,
                 External.nioHTTP1, External.lifecycle, External.logging,
             ]),
+        tests(
+            "LLMgineStoreTests",
+            [
+                "LLMgineCore", "LLMgineResilience", "LLMgineBus", "LLMgineStore", "LLMgineTestKit", External.sqlite, External.nioCore,
+                External.logging,
+            ]),
         tests("LLMgineTests", ["LLMgine", "LLMgineCore", "LLMgineOTLPExporter", External.logging]),
         tests("ArchitectureTests", []),
-        tests("IntegrationTests", ["LLMgineCore", "LLMgineLLM", "LLMgineTestKit"]),
+        tests(
+            "IntegrationTests",
+            [
+                "LLMgineCore", "LLMgineResilience", "LLMgineLLM", "LLMgineBus", "LLMgineStore", "LLMgineTestKit", External.nioCore,
+            ]),
     ]
 )

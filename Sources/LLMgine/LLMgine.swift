@@ -6,5 +6,6 @@
 @_exported public import LLMgineObservability
 @_exported public import LLMgineProviders
 @_exported public import LLMgineResilience
+@_exported public import LLMgineStore
 @_exported public import LLMgineTransport
 @_exported public import LLMgineWorkers

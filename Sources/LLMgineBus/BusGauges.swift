@@ -57,6 +57,7 @@ extension MessageBus {
     /// Puts a dead letter back into the queue of a subscription of the name that failed, if there is room.
     func redeliver(_ letter: DeadLetter) -> Bool {
         if let id = letter.command { return executeAgain(letter, id) }
+        if letter.isOfSchedule { return scheduleAgain(letter) }
         let extras = MessageExtras(headers: letter.content.headers, trace: letter.content.trace, timeToLive: nil)
         for subscriber in subscribers(named: letter.subscription) where subscriber.mailbox.room > 0 && letter.encodingError == nil {
             let offer = subscriber.mailbox.offer(

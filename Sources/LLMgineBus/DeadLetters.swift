@@ -2,9 +2,9 @@ import LLMgineCore
 public import LLMgineResilience
 import Synchronization
 
-/// Events that could not be handled and commands that failed: what they were, who failed, why, and how often it was tried.
+/// Events and commands that could not be handled: what they were, who failed, why, and how often it was tried.
 ///
-/// Nothing here ever waits. At capacity the oldest letter goes and is counted in ``evicted``.
+/// Nothing here ever waits. At capacity the oldest letter goes and is counted in ``evicted``. With a store, letters outlive the process.
 public final class DeadLetters: Sendable {
     private struct State {
         var store: DeadLetterStore
@@ -16,10 +16,14 @@ public final class DeadLetters: Sendable {
     private let state: Mutex<State>
     /// How many are kept at most.
     public let capacity: Int
+    private let disk: (any BusStore)?
 
-    init(capacity: Int) {
+    init(capacity: Int, store: (any BusStore)? = nil, restored: [DeadLetter] = []) {
         self.capacity = capacity
-        state = Mutex(State(store: DeadLetterStore(capacity: capacity)))
+        disk = store
+        let letters = DeadLetterStore(capacity: capacity, restoring: capacity > 0 ? restored : [])
+        state = Mutex(State(store: letters))
+        for letter in restored where letters[letter.id] == nil { store?.note(.deadLetterGone(letter.id)) }
     }
 
     /// Says how a letter gets back to its subscription.
@@ -27,18 +31,20 @@ public final class DeadLetters: Sendable {
 
     func add(
         message: MessageID, command: CommandID? = nil, content: Message, subscription: String, error: LLMgineError,
-        encodingError: LLMgineError?, attempts: Int,
-        firstAttempt: Duration, lastAttempt: Duration
+        encodingError: LLMgineError?, attempts: Int, firstAttempt: Duration, lastAttempt: Duration
     ) {
         guard capacity > 0 else { return }
         let (letter, watchers) = state.withLock { state in
-            let id = state.store.add(
+            let (id, evicted) = state.store.add(
                 message: message, command: command, content: content, subscription: subscription, error: error,
-                encodingError: encodingError,
-                attempts: attempts,
-                firstAttempt: firstAttempt, lastAttempt: lastAttempt
-            ).id
-            return (state.watchers.isEmpty ? nil : state.store[id], Array(state.watchers.values))
+                encodingError: encodingError, attempts: attempts, firstAttempt: firstAttempt, lastAttempt: lastAttempt)
+            let letter = state.watchers.isEmpty && disk == nil ? nil : state.store[id]
+            // Under the lock, so that the disk hears of a letter before it hears that it is gone.
+            if let disk, let letter {
+                disk.note(.deadLetter(letter))
+                if let evicted { disk.note(.deadLetterGone(evicted.id)) }
+            }
+            return (letter, Array(state.watchers.values))
         }
         guard let letter else { return }
         for watcher in watchers { watcher.yield(letter) }
@@ -84,22 +90,37 @@ public final class DeadLetters: Sendable {
 
     /// Throws a letter away. - Returns: the letter, or nil if it was not there.
     @discardableResult
-    public func remove(_ id: UInt64) -> DeadLetter? { state.withLock { $0.store.take(id) } }
+    public func remove(_ id: UInt64) -> DeadLetter? {
+        let letter = state.withLock { $0.store.take(id) }
+        if letter != nil { disk?.note(.deadLetterGone(id)) }
+        return letter
+    }
 
     /// Throws all letters away. - Returns: how many.
     @discardableResult
-    public func removeAll() -> Int { state.withLock { $0.store.takeAll().count } }
+    public func removeAll() -> Int {
+        let letters = state.withLock { $0.store.takeAll() }
+        if let disk { for letter in letters { disk.note(.deadLetterGone(letter.id)) } }
+        return letters.count
+    }
 
-    /// Puts the event at the end of the queue of the subscription that failed, and of no other. The handler sees the number of the attempt go on;
-    /// if it fails for good again, there is a new letter. A command is executed once more under its id, by the handler on this node.
-    /// - Returns: false if the letter is gone, or stays because its subscription or handler is gone or has no room.
+    /// Puts the event at the end of the queue of the subscription that failed, and of no other; executes a command once more. The handler sees the
+    /// number of the attempt go on; if it fails for good again, there is a new letter.
+    /// - Returns: false if the letter is gone, or stays because its subscription or command handler is gone, or has no room.
     @discardableResult
     public func retry(_ id: UInt64) -> Bool {
         // Taken out first, so that two callers cannot both deliver it.
         let (letter, redeliver) = state.withLock { ($0.store.take(id), $0.redeliver) }
         guard let letter else { return false }
-        if let redeliver, redeliver(letter) { return true }
-        state.withLock { $0.store.restore(letter) }
+        if let redeliver, redeliver(letter) {
+            disk?.note(.deadLetterGone(id))
+            return true
+        }
+        let isBack = state.withLock { state in
+            state.store.restore(letter)
+            return state.store[id] != nil
+        }
+        if !isBack { disk?.note(.deadLetterGone(id)) }
         return false
     }
 

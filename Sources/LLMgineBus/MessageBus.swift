@@ -23,6 +23,9 @@ public final class MessageBus: Sendable {
     /// Publishers that wait for room at this moment.
     let heldBack = Atomic<Int>(0)
     package let desk: RequestDesk
+    let eventSchedule: EventSchedule
+    let approvals: ApprovalDesk
+    let store: (any BusStore)?
     let registry = Mutex(Registry())
     let sessions = SessionTable()
     let filters = FilterList()
@@ -45,13 +48,24 @@ public final class MessageBus: Sendable {
 
     /// Creates a bus that is ready for use: there is nothing to start. An event is queued for the handlers that are subscribed when it is published,
     /// from the first moment on; one that is published before the first handler is subscribed has none, and its receipt says `matched: 0`.
-    /// - Parameter observability: where spans, metrics and observed events go. Default: its own, with tracing off.
-    public init(configuration: BusConfiguration = BusConfiguration(), observability: ObservabilityManager? = nil) {
+    /// - Parameters:
+    ///   - observability: where spans, metrics and observed events go. Default: its own, with tracing off.
+    ///   - store: where scheduled events, approvals and dead letters outlive the process; ``resume()`` takes up what is there. Default: none.
+    public init(
+        configuration: BusConfiguration = BusConfiguration(), observability: ObservabilityManager? = nil, store: (any BusStore)? = nil
+    ) {
         self.configuration = configuration
         self.observability = observability ?? ObservabilityManager()
         self.identity = BusIdentity(node: configuration.name, incarnation: configuration.incarnation)
         timers = TimerQueue()
-        deadLetters = DeadLetters(capacity: configuration.resilience.deadLetterCapacity)
+        self.store = store
+        let contents = store?.takeContents() ?? StoreContents()
+        deadLetters = DeadLetters(
+            capacity: configuration.resilience.deadLetterCapacity, store: store, restored: contents.deadLetters)
+        eventSchedule = EventSchedule(
+            capacity: configuration.scheduleCapacity, timers: timers, store: store, restored: contents.scheduled)
+        approvals = ApprovalDesk(
+            capacity: configuration.approvalCapacity, timers: timers, store: store, restored: contents.approvals)
         let metrics = configuration.hasMetrics ? self.observability.metrics : MetricsRegistry()
         services = DeliveryServices(
             origin: identity, resilience: configuration.resilience, deadLetters: deadLetters, observability: self.observability,
@@ -60,6 +74,7 @@ public final class MessageBus: Sendable {
         deadLetters.deliver { [weak self] letter in self?.redeliver(letter) ?? false }
         services.announcer.announce(on: self)
         observeGauges()
+        observeOperations()
     }
 
     /// The name of the node that the bus belongs to.
@@ -82,9 +97,10 @@ public final class MessageBus: Sendable {
         let (first, _) = lifecycle.compareExchange(
             expected: Lifecycle.running.rawValue, desired: Lifecycle.stopping.rawValue, ordering: .sequentiallyConsistent)
         guard first else { return [:] }
+        let forgotten = ["scheduled events": eventSchedule.stop(), "approvals": approvals.stop()].filter { $0.value > 0 }
         let subscriptions = registry.withLock { Array($0.subscriptions.values) }
         for subscription in subscriptions { subscription.subscriber.mailbox.close() }
-        var left: [String: Int] = [:]
+        var left = forgotten
         for subscription in subscriptions where await !subscription.drained(until: end) {
             left[subscription.name, default: 0] += subscription.subscriber.mailbox.count
             subscription.giveUp()
@@ -96,6 +112,7 @@ public final class MessageBus: Sendable {
         for subscription in subscriptions { await subscription.end(by: patience) }
         for responder in responders { await responder.cancel(by: patience) }
         desk.stop()
+        await flushStore(by: patience)
         lifecycle.store(Lifecycle.stopped.rawValue, ordering: .sequentiallyConsistent)
         timers.stop()
         deadLetters.finish()
@@ -122,12 +139,19 @@ public struct BusConfiguration: Sendable {
     public var resilience: BusResilience
     /// Whether the bus counts and measures what it does into its ``MessageBus/observability``. Default true.
     public var hasMetrics: Bool
+    /// How many scheduled events may wait for their time; one more is an error. Default 100,000.
+    public var scheduleCapacity: Int
+    /// How many approvals may be pending; one more is an error. Default 10,000.
+    public var approvalCapacity: Int
 
     /// A configuration with the documented defaults.
     public init(
-        name: NodeID = "local", incarnation: Incarnation? = nil, resilience: BusResilience = BusResilience(), hasMetrics: Bool = true
+        name: NodeID = "local", incarnation: Incarnation? = nil, resilience: BusResilience = BusResilience(), hasMetrics: Bool = true,
+        scheduleCapacity: Int = 100_000, approvalCapacity: Int = 10_000
     ) {
         self.name = name
+        self.scheduleCapacity = max(0, scheduleCapacity)
+        self.approvalCapacity = max(0, approvalCapacity)
         self.resilience = resilience
         self.hasMetrics = hasMetrics
         self.incarnation = incarnation ?? BusConfiguration.incarnationNow()

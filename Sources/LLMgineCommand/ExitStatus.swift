@@ -12,7 +12,8 @@ enum ExitStatus: Int32 {
     init(_ code: LLMgineError.Code) {
         switch code {
         case .invalidArgument: self = .wrongUsage
-        case .invalidConfiguration, .tlsFailure, .identityRefused, .duplicateIdentity, .versionMismatch: self = .wrongConfiguration
+        case .invalidConfiguration, .storageFailed, .tlsFailure, .identityRefused, .duplicateIdentity, .versionMismatch:
+            self = .wrongConfiguration
         case .connectionClosed, .noResponders, .noWorkerAvailable, .peerLost, .workerLost: self = .unavailable
         case .deadlineExceeded, .noCapacity, .rejected, .circuitOpen: self = .tryAgain
         case .badPayload, .duplicateHandler, .noHandler, .stopped, .handlerFailed, .cancelled, .remoteError, .malformedFrame,

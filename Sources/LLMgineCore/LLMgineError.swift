@@ -25,6 +25,8 @@ public struct LLMgineError: Error, Sendable {
         case handlerFailed
         /// The circuit breaker of the handler is open.
         case circuitOpen
+        /// What had to be kept could not be opened, read or written: the disk is full or read-only, or the file is in use.
+        case storageFailed
 
         // Request outcomes (guarantee G9)
         /// Nobody is subscribed to the request's topic.

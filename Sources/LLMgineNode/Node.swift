@@ -74,7 +74,7 @@ public final class Node: Service, Sendable {
         let busConfiguration = BusConfiguration(name: configuration.name)
         self.incarnation = busConfiguration.incarnation
         self.observability = observability ?? ObservabilityManager()
-        self.bus = MessageBus(configuration: busConfiguration, observability: self.observability)
+        self.bus = MessageBus(configuration: busConfiguration, observability: self.observability, store: configuration.store)
         var log = logger ?? Logger(label: "llmgine.node")
         log[metadataKey: "node"] = "\(configuration.name)"
         self.logger = log

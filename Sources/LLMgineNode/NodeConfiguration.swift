@@ -1,3 +1,4 @@
+public import LLMgineBus
 public import LLMgineCore
 public import LLMgineTransport
 import NIOCore
@@ -39,13 +40,16 @@ public struct NodeConfiguration: Sendable {
     public var maximumPayload: Int
     /// Threads that move bytes. Default: half of the cores, at least 1 and at most 4.
     public var eventLoops: Int
+    /// Where scheduled events, approvals and dead letters of the node's bus outlive the process. Default: none.
+    public var store: (any BusStore)?
 
     /// A configuration with the documented defaults.
     public init(
         name: NodeID, cluster: String = "llmgine", kind: Kind = .core, listen: String? = "0.0.0.0:7400", advertise: String? = nil,
         seeds: [String] = [],
         certificates: CertificateSource = .directory("certs"), roles: [String] = [], zone: String = "", joinTimeout: Duration = .seconds(2),
-        stopDeadline: Duration = .seconds(10), maximumPayload: Int = 1 << 20, eventLoops: Int? = nil
+        stopDeadline: Duration = .seconds(10), maximumPayload: Int = 1 << 20, eventLoops: Int? = nil,
+        store: (any BusStore)? = nil
     ) {
         self.name = name
         self.cluster = cluster
@@ -59,6 +63,7 @@ public struct NodeConfiguration: Sendable {
         self.joinTimeout = joinTimeout
         self.stopDeadline = stopDeadline
         self.maximumPayload = maximumPayload
+        self.store = store
         self.eventLoops = eventLoops ?? min(4, max(1, System.coreCount / 2))
     }
 }

@@ -94,6 +94,7 @@ extension Node {
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
             return ByteBuffer(bytes: try encoder.encode(await status()))
         }
+        try await respondForDeadLetters()
     }
 }
 

@@ -5,15 +5,15 @@ public import struct LLMgineCore.MessageID
 
 /// An event that a subscription could not handle, or a command that failed, kept so that somebody can look at it and try it again.
 public struct DeadLetter: Sendable, Identifiable {
-    /// Its number in the store, growing by one with each dead letter of this process.
+    /// Its number, growing by one with each dead letter.
     public let id: UInt64
-    /// The identity of the event. Commands are numbered on their own.
+    /// The identity of the event; of a command, where and as how many-th it was executed.
     public let message: MessageID
-    /// The execution, if it is a command; nil for an event.
+    /// The identity of the command; nil for an event.
     public let command: CommandID?
     /// The event or command itself, encoded.
     public let content: Message
-    /// The name of the subscription that failed; for a command the topic of its type.
+    /// The name of the subscription that failed; of a command, its topic.
     public let subscription: String
     /// Why the last attempt failed.
     public let error: LLMgineError
@@ -26,7 +26,8 @@ public struct DeadLetter: Sendable, Identifiable {
     /// When it was last tried, since 1970.
     public let lastAttempt: Duration
 
-    package init(
+    /// Puts one together, as a store does.
+    public init(
         id: UInt64, message: MessageID, command: CommandID? = nil, content: Message, subscription: String, error: LLMgineError,
         encodingError: LLMgineError? = nil,
         attempts: Int, firstAttempt: Duration, lastAttempt: Duration

@@ -12,14 +12,26 @@ package struct DeadLetterStore: Sendable {
     /// How many went because the store was full.
     package private(set) var evicted: UInt64 = 0
     /// How many were ever added.
-    package var added: UInt64 { next - 1 }
+    package var added: UInt64 { next - first }
 
     private var letters: [UInt64: DeadLetter] = [:]
     private var next: UInt64 = 1
+    /// The number of the first letter of this life.
+    private var first: UInt64 = 1
     /// No letter has a lower number.
     private var oldest: UInt64 = 1
 
     package init(capacity: Int = 1000) { self.capacity = max(1, capacity) }
+
+    /// The letters of an earlier life, as many of the newest as there is room for. Numbers go on from the last one.
+    package init(capacity: Int, restoring earlier: [DeadLetter]) {
+        self.init(capacity: capacity)
+        for letter in earlier.sorted(by: { $0.id < $1.id }).suffix(self.capacity) { letters[letter.id] = letter }
+        // A number at the very end comes from no store of ours.
+        next = min(earlier.map(\.id).max() ?? 0, UInt64.max >> 1) + 1
+        first = next
+        oldest = letters.keys.min() ?? next
+    }
 
     package var count: Int { letters.count }
     package var isEmpty: Bool { letters.isEmpty }
@@ -27,8 +39,7 @@ package struct DeadLetterStore: Sendable {
     /// Adds a dead letter. - Returns: the number it got, and the letter that had to go for it.
     @discardableResult package mutating func add(
         message: MessageID, command: CommandID? = nil, content: Message, subscription: String, error: LLMgineError,
-        encodingError: LLMgineError? = nil,
-        attempts: Int, firstAttempt: Duration, lastAttempt: Duration
+        encodingError: LLMgineError? = nil, attempts: Int, firstAttempt: Duration, lastAttempt: Duration
     ) -> (id: UInt64, evicted: DeadLetter?) {
         let gone = letters.count >= capacity ? removeOldest() : nil
         if gone != nil { evicted += 1 }

@@ -31,7 +31,7 @@ package enum RetryDecision: Sendable, Hashable {
         switch error.code {
         case .handlerFailed: error.cause.map { isRetryable($0) } ?? true
         // What is full, open or gone now may not be later.
-        case .rejected, .circuitOpen, .noCapacity, .connectionClosed, .noWorkerAvailable, .workerLost, .remoteError: true
+        case .rejected, .circuitOpen, .storageFailed, .noCapacity, .connectionClosed, .noWorkerAvailable, .workerLost, .remoteError: true
         // The same input, name or configuration fails the same way.
         case .invalidArgument, .invalidConfiguration, .badPayload, .duplicateHandler, .noHandler, .noResponders: false
         // The caller does not wait any more, or it may have been executed: doing it twice is for the caller to decide.

@@ -34,14 +34,18 @@ enum Layers {
         shell(3, "Observability", "Core", "OTLP"),
         shell(3, "Bus", "Core", "Flow", "Routing", "Broker", "Resilience", "Observability"),
         shell(3, "Transport", "Core", "Wire", "Flow", "Link"),
-        shell(3, "Node", "Core", "Wire", "Flow", "Routing", "Membership", "Link", "Broker", "Bus", "Transport", "Observability"),
+        shell(
+            3, "Node", "Core", "Wire", "Flow", "Routing", "Membership", "Resilience", "Link", "Broker", "Bus", "Transport", "Observability"),
 
         shell(4, "Workers", "Core", "LLM", "Bus", "Node", "Observability"),
         shell(4, "Providers", "Core", "LLM", "Observability"),
+        shell(4, "Store", "Core", "Resilience", "Bus"),
         shell(4, "OTLPExporter", "OTLP", "Observability"),
         shell(4, "OTLPSink", "OTLP"),
 
-        shell(5, "", "Core", "LLM", "Resilience", "Bus", "Node", "Transport", "Observability", "Workers", "Providers", "OTLPExporter"),
+        shell(
+            5, "", "Core", "LLM", "Resilience", "Bus", "Node", "Transport", "Observability", "Workers", "Providers", "Store", "OTLPExporter"
+        ),
         shell(
             5, "TestKit", "Core", "Wire", "Link", "Flow", "Routing", "Broker", "Membership", "Bus", "LLM", "Transport", "Node",
             "Observability"),

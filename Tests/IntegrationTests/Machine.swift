@@ -56,7 +56,10 @@ final class Machine: Sendable {
     }
 
     /// Runs `llmgine` to its end.
-    func run(_ arguments: String..., input: String? = nil) async throws -> Finished {
+    func run(_ arguments: String..., input: String? = nil) async throws -> Finished { try await run(arguments, input: input) }
+
+    /// The same with a list of arguments.
+    func run(_ arguments: [String], input: String? = nil) async throws -> Finished {
         let child = try ChildProcess(
             "llmgine \(arguments.prefix(2).joined(separator: " "))", executable: Machine.program("llmgine"), arguments: arguments,
             environment: Machine.environment)

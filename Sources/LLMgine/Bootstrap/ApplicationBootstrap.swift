@@ -3,6 +3,7 @@ public import LLMgineLLM
 public import LLMgineNode
 import LLMgineOTLPExporter
 import LLMgineObservability
+public import LLMgineStore
 public import LLMgineWorkers
 public import Logging
 import ServiceLifecycle
@@ -34,6 +35,8 @@ public final class ApplicationBootstrap: Sendable {
     public let logger: Logger
     /// What the node offers to the cluster, if it is a worker.
     public let worker: LLMWorker?
+    /// What outlives the process, if the settings name a file for it.
+    public let store: SQLiteStore?
     private let exporter: OTLPExporter?
     private let signals: UnixSignalsSequence
 
@@ -53,18 +56,28 @@ public final class ApplicationBootstrap: Sendable {
         let verified = try settings.verify()
         var offer: [any LLMProvider] = []
         if settings.isWorker { if let providers { offer = providers } else { offer = try settings.providers(environment: environment) } }
-        let configuration = settings.nodeConfiguration(verified)
+        var configuration = settings.nodeConfiguration(verified)
         let logger = logger ?? Logger(label: "llmgine", factory: { NodeLogHandler(label: $0, settings: settings.log) })
+        let store = try settings.openStore(logger: logger)
+        configuration.store = store
         signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let telemetry = settings.telemetry(environment: environment)
         let observability = ObservabilityManager(tracer: NodeTracer(sampler: telemetry?.sampler ?? .alwaysOff))
         if settings.telemetry.console { observability.registerHandler(ConsoleHandler()) }
         exporter = telemetry.map { OTLPExporter($0, observability: observability, node: configuration.name.name, logger: logger) }
-        let node = try await Node(configuration: configuration, observability: observability, logger: logger)
+        let node: Node
         do throws(LLMgineError) {
+            node = try await Node(configuration: configuration, observability: observability, logger: logger)
+        } catch {
+            await store?.close()
+            throw error
+        }
+        do throws(LLMgineError) {
+            if settings.store.logEvents { try await store?.logEvents(of: node.bus) }
             worker = offer.isEmpty ? nil : try await LLMWorker(providers: offer, slots: settings.worker.slots, on: node.bus, logger: logger)
         } catch {
             await node.stop(deadline: .zero)
+            await store?.close()
             throw error
         }
         if let worker, !node.peers.isEmpty {
@@ -76,15 +89,27 @@ public final class ApplicationBootstrap: Sendable {
             }
         }
         self.node = node
+        self.store = store
         self.settings = settings
         self.logger = logger
     }
 
     /// Runs until SIGTERM or SIGINT, or until the work is done, and stops: no new work, what runs may end until the stop deadline, telemetry
     /// last. A second signal ends the process at once, with the exit code that shells give it (128 + the signal's number).
+    ///
+    /// What an earlier life left in the store is taken up first (``MessageBus/resume()``), so subscribe before.
     /// - Parameter work: what the application does beside its subscriptions, cancelled at the signal. Nil to only serve.
     /// - Throws: what the work throws, after the stop.
     public func run(_ work: (@Sendable () async throws -> Void)? = nil) async throws {
+        await node.bus.resume()
+        do { try await serve(work) } catch {
+            await store?.close()
+            throw error
+        }
+        await store?.close()
+    }
+
+    private func serve(_ work: (@Sendable () async throws -> Void)?) async throws {
         var services: [any Service] = []
         if let exporter { services.append(exporter) }
         services.append(node)

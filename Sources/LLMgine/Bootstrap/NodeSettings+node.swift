@@ -4,7 +4,9 @@ package import LLMgineNode
 package import LLMgineOTLPExporter
 import LLMgineObservability
 import LLMgineProviders
+package import LLMgineStore
 import LLMgineTransport
+package import Logging
 
 extension NodeSettings {
     /// What the node is made with, with the name and the cluster of its certificate.
@@ -13,6 +15,14 @@ extension NodeSettings {
             name: verified.identity.node, cluster: verified.identity.cluster, listen: node.listen.isEmpty ? nil : node.listen,
             advertise: node.advertise.isEmpty ? nil : node.advertise, seeds: node.seeds, certificates: .directory(certificates.directory),
             roles: node.roles, zone: node.zone, stopDeadline: limits.stopDeadline, maximumPayload: limits.maximumPayload)
+    }
+
+    /// Opens the store, if there is to be one. - Throws: `storageFailed`, naming the key and the file.
+    package func openStore(logger: Logger) throws(LLMgineError) -> SQLiteStore? {
+        guard !store.path.isEmpty else { return nil }
+        do throws(LLMgineError) { return try SQLiteStore(path: store.path, logger: logger) } catch {
+            throw LLMgineError(error.code, "store.path: \(error.detail)", cause: error.cause)
+        }
     }
 
     /// Whether the node runs LLM calls.

@@ -42,6 +42,7 @@ extension NodeSettings {
         var remarks = material.remarks
         if node.listen.isEmpty, node.seeds.isEmpty { remarks.append("node.listen and node.seeds are both empty: the node stays alone") }
         if node.roles.contains("worker"), worker.slots == 0 { remarks.append("the node has the role worker, but worker.slots is 0") }
+        if store.logEvents, store.path.isEmpty { remarks.append("store.logEvents is set, but store.path is empty: nothing is logged") }
         return Verified(identity: identity, expires: material.expires.formatted(.iso8601), remarks: remarks)
     }
 }

@@ -45,6 +45,14 @@ public struct NodeSettings: Sendable, Hashable {
         public var console = false
     }
 
+    /// What of the node outlives its process.
+    public struct Store: Sendable, Hashable {
+        /// The SQLite file for scheduled events, approvals and dead letters; empty for none.
+        public var path = ""
+        /// Whether every event that is published on the node is written there as well.
+        public var logEvents = false
+    }
+
     /// What the node logs, on standard error.
     public struct Log: Sendable, Hashable {
         /// The least level that is logged.
@@ -75,6 +83,8 @@ public struct NodeSettings: Sendable, Hashable {
     public var worker = Worker()
     /// What the node reports about itself.
     public var telemetry = Telemetry()
+    /// What of the node outlives its process.
+    public var store = Store()
     /// What the node logs.
     public var log = Log()
     /// What the node takes at most.

@@ -38,6 +38,10 @@ extension Setting {
             expected: "a URL with http or https", where: { $0.hasPrefix("http://") || $0.hasPrefix("https://") }),
         .ratio("telemetry.samplingRatio", \.telemetry.samplingRatio, "The part of new traces that is recorded."),
         .flag("telemetry.console", \.telemetry.console, "Whether what the node observes is printed on standard error as well."),
+        .text(
+            "store.path", \.store.path,
+            "The SQLite file in which scheduled events, approvals and dead letters outlive the process; empty keeps nothing."),
+        .flag("store.logEvents", \.store.logEvents, "Whether every event published on the node is written to the store as well."),
         .choice("log.level", \.log.level, "The least level that is logged."),
         .choice("log.format", \.log.format, "Whether log lines are for people or one JSON object each."),
         .size("limits.maximumPayload", \.limits.maximumPayload, "The largest payload of one message over a link.", in: 1 << 10...16 << 20),

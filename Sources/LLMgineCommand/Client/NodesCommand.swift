@@ -38,20 +38,13 @@ struct NodesCommand: AsyncParsableCommand {
     }
 
     private func table(_ status: NodeStatus) -> String {
-        let head = ["NODE", "STATE", "ADDRESS", "ROLES", "RTT", "INTERESTS"]
-        let rows = status.members.map { member in
-            [
+        var table = Table("NODE", "STATE", "ADDRESS", "ROLES", "RTT", "INTERESTS")
+        for member in status.members {
+            table.add(
                 member.node.name, member.state, member.address.isEmpty ? "-" : member.address,
                 member.roles.isEmpty ? "-" : member.roles.joined(separator: ","),
-                member.roundTripMicroseconds.map { "\($0) us" } ?? "-", member.state == "self" ? "-" : "\(member.interests)",
-            ]
+                member.roundTripMicroseconds.map { "\($0) us" } ?? "-", member.state == "self" ? "-" : "\(member.interests)")
         }
-        let widths = head.indices.map { column in ([head] + rows).map { $0[column].count }.max() ?? 0 }
-        return ([head] + rows).map { row in
-            var line = ""
-            for (cell, width) in zip(row, widths) { line += cell + String(repeating: " ", count: width - cell.count + 2) }
-            while line.hasSuffix(" ") { line.removeLast() }
-            return line
-        }.joined(separator: "\n")
+        return table.text
     }
 }

@@ -1,0 +1,60 @@
+import LLMgineCore
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// The right to a store, held through an advisory lock on a file beside it. The system takes it back however the process ends.
+final class StoreLock: Sendable {
+    private let descriptor: Mutex<Int32?>
+
+    /// - Throws: `storageFailed`: another process has it, or the directory cannot be written.
+    init(beside path: String) throws(LLMgineError) {
+        guard !path.isEmpty else { throw LLMgineError(.storageFailed, ": a store needs a path") }
+        let name = path + ".lock"
+        // The call copies the name.
+        let file = unsafe open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw LLMgineError(.storageFailed, "\(path): the file cannot be made: \(StoreLock.reason(errno))") }
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            let error = errno
+            let owner = StoreLock.text(of: file)
+            _ = close(file)
+            guard error == EWOULDBLOCK else { throw LLMgineError(.storageFailed, "\(name): cannot be locked: \(StoreLock.reason(error))") }
+            throw LLMgineError(.storageFailed, "\(path): is in use by another process\(owner.isEmpty ? "" : ", number \(owner)")")
+        }
+        // For people who look: the lock is what counts, not the text.
+        _ = ftruncate(file, 0)
+        let text = Array("\(getpid())".utf8)
+        // The buffer lives for the call, which keeps no pointer.
+        _ = unsafe text.withUnsafeBytes { unsafe pwrite(file, $0.baseAddress, $0.count, 0) }
+        descriptor = Mutex(file)
+    }
+
+    /// Lets others have it.
+    func release() {
+        descriptor.withLock { descriptor in
+            if let file = descriptor.take() { _ = close(file) }
+        }
+    }
+
+    deinit { release() }
+
+    private static func text(of file: Int32) -> String {
+        var bytes = [UInt8](repeating: 0, count: 20)
+        // The array is as long as the call is told, and the call keeps no pointer to it.
+        let count = unsafe bytes.withUnsafeMutableBytes { unsafe pread(file, $0.baseAddress, $0.count, 0) }
+        return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).printable
+    }
+
+    /// What the system says, in its words.
+    static func reason(_ error: Int32) -> String {
+        // The text belongs to the system and is copied at once.
+        guard let text = unsafe strerror(error) else { return "error \(error) of the system" }
+        return unsafe String(cString: text)
+    }
+}
