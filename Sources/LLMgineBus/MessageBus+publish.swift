@@ -66,7 +66,6 @@ extension MessageBus {
     ) -> PublishReceipt? {
         guard !observability.tracer.isEnabled else { return nil }
         let route = router.route(for: topic, in: options.session)
-        guard route.filters == nil else { return nil }
         let offer: SubscriberOffer? = route.withSole { subscriber in
             guard subscriber.valueType == ObjectIdentifier(E.self) else { return nil }
             let extras = MessageExtras(headers: options.headers, trace: options.trace, timeToLive: options.timeToLive)

@@ -87,6 +87,7 @@ public final class MessageBus: Sendable {
         var left: [String: Int] = [:]
         for subscription in subscriptions where await !subscription.drained(until: end) {
             left[subscription.name, default: 0] += subscription.subscriber.mailbox.count
+            subscription.giveUp()
         }
         let responders = desk.responders
         for responder in responders where await !responder.drained(until: end) { left[responder.name, default: 0] += 1 }

@@ -297,6 +297,7 @@ final class LocalCall: IncomingCall {
     }
 
     func onCancel(_ action: @escaping @Sendable () -> Void) { gate.onFailure(action) }
+    var executor: (any TaskExecutor)? { nil }
 }
 
 /// A request that came over a link.
@@ -331,6 +332,7 @@ final class RemoteCall: IncomingCall {
     }
 
     func onCancel(_ action: @escaping @Sendable () -> Void) { gate.onFailure(action) }
+    var executor: (any TaskExecutor)? { link.executor }
 }
 
 extension MessageBus {

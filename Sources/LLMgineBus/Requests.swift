@@ -30,9 +30,16 @@ public struct ResponderOptions: Sendable {
     public var concurrency: Int
     /// Whether other nodes may send requests here. Default true.
     public var isRemote: Bool
+    /// Whether the handler of a request from another node runs on the thread that its link is read on, until it calls something that runs
+    /// elsewhere. This saves the wake-up of a thread, 20 to 50 us of a round trip. Only for handlers that answer within microseconds: all
+    /// links of that thread stand still meanwhile. Default false.
+    public var runsOnLink: Bool
 
     /// Options with the documented defaults.
-    public init(name: String? = nil, group: String? = nil, concurrency: Int = 64, isRemote: Bool = true) {
+    public init(
+        name: String? = nil, group: String? = nil, concurrency: Int = 64, isRemote: Bool = true, runsOnLink: Bool = false
+    ) {
+        self.runsOnLink = runsOnLink
         self.name = name
         self.group = group
         self.concurrency = concurrency

@@ -108,7 +108,7 @@ public final class Responder: Sendable {
 
     private func run(_ number: UInt64, _ message: Message, _ context: RequestContext, _ call: any IncomingCall) {
         // Unstructured because a request outlives the frame that brought it; `finished` forgets it, `cancel` ends it.
-        let task = Task {
+        let task = Task(executorPreference: options.runsOnLink ? call.executor : nil) { [self] in
             state.withLock { $0.running[number]?.mark = CurrentTask.mark }
             if ContinuousClock.now >= context.deadline {
                 call.finish(LLMgineError(.deadlineExceeded, "the deadline passed before the responder had a free slot"))
@@ -174,6 +174,8 @@ protocol IncomingCall: AnyObject, Sendable {
     func send(_ payload: ByteBuffer, eventType: String?, isLast: Bool) async throws(LLMgineError)
     /// The handler is done: nil when it returned. Gives the slot back to the requester.
     func finish(_ error: LLMgineError?)
+    /// Runs tasks where the request arrived; nil for requests of this process.
+    var executor: (any TaskExecutor)? { get }
     /// What to do when the requester gives up; at once if it has.
     func onCancel(_ action: @escaping @Sendable () -> Void)
 }

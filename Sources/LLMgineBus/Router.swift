@@ -14,11 +14,11 @@ import Synchronization
     let isPlain: Bool
     /// What is asked before an event goes anywhere; nil if nothing is.
     let filters: FilterChain?
-    /// The only target, if it is a subscription of this node.
+    /// The only target, if it is a subscription of this node and nothing is asked before.
     private let sole: Unmanaged<AnySubscriber>?
 
     init(locals: [AnySubscriber], remotes: [any RemoteRoute], groups: [RouteGroup], filters: FilterChain?) {
-        let isSole = locals.count == 1 && remotes.isEmpty && groups.isEmpty
+        let isSole = locals.count == 1 && remotes.isEmpty && groups.isEmpty && filters == nil
         unsafe sole = isSole ? Unmanaged.passUnretained(locals[0]) : nil
         self.locals = locals
         self.remotes = remotes
@@ -27,7 +27,7 @@ import Synchronization
         self.isPlain = remotes.isEmpty && groups.isEmpty
     }
 
-    /// Calls the body with the only target, if it is a subscription of this node, without counting a reference: the count lies on a cache
+    /// Calls the body with the only target, if it is a subscription of this node and no filter is asked before, without counting a reference: the count lies on a cache
     /// line that the consumer reads for each event, and would be taken from it twice an event.
     @inline(__always)
     func withSole<Result>(_ body: (AnySubscriber) -> Result?) -> Result? {
@@ -249,6 +249,8 @@ package final class RemoteFlow: Sendable {
 package protocol RemoteLink: AnyObject, Sendable {
     /// The node at the other end.
     var peer: NodeID { get }
+    /// Runs tasks where the link's bytes arrive; nil if it has no such place.
+    var executor: (any TaskExecutor)? { get }
     /// The way to these flows: one copy of a message serves them all.
     func route(flows: [UInt32]) -> any RemoteRoute
 
@@ -265,6 +267,10 @@ package protocol RemoteLink: AnyObject, Sendable {
     func sendReplyEnd(_ request: UInt64)
     /// There is no (further) answer.
     func sendReplyError(_ request: UInt64, _ error: LLMgineError)
+}
+
+extension RemoteLink {
+    package var executor: (any TaskExecutor)? { nil }
 }
 
 /// Something outside this process that takes messages: one link, for one set of flows there.

@@ -69,10 +69,8 @@ final class SessionLanes<Value: Sendable>: Sendable {
     /// A worker is done with an event. - Returns: the next one of its session; nil if there is none, and the session is no longer busy.
     func next(after session: SessionID) -> Delivery<Value>? {
         let (delivery, dispatcher) = state.withLock { state -> (Delivery<Value>?, CheckedContinuation<Void, Never>?) in
-            guard let delivery = state.takeNext(of: session) else {
-                state.busy[session] = nil
-                return (nil, nil)
-            }
+            let delivery = state.takeNext(of: session)
+            if delivery == nil { state.busy[session] = nil }
             return (delivery, state.takeDispatcher(below: limit))
         }
         dispatcher?.resume()
@@ -90,11 +88,13 @@ final class SessionLanes<Value: Sendable>: Sendable {
 
     /// The worker keeps its place after all. - Returns: the next event of its session; nil if another worker has gone on with it.
     func takeBack(_ session: SessionID) -> Delivery<Value>? {
-        state.withLock { state in
-            guard let index = state.paused.firstIndex(of: session) else { return nil }
+        let (delivery, dispatcher) = state.withLock { state -> (Delivery<Value>?, CheckedContinuation<Void, Never>?) in
+            guard let index = state.paused.firstIndex(of: session) else { return (nil, nil) }
             state.paused.remove(at: index)
-            return state.takeNext(of: session)
+            return (state.takeNext(of: session), state.takeDispatcher(below: limit))
         }
+        dispatcher?.resume()
+        return delivery
     }
 
     /// The next event of a session that gave its place away.

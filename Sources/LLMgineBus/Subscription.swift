@@ -65,7 +65,7 @@ public final class Subscription: Sendable {
     }
 
     /// Ends the work on the queue.
-    private func giveUp() {
+    func giveUp() {
         consumer.withLock { $0 }?.cancel()
         subscriber.mailbox.abandon()  // after it: a consumer that leaves its chunk must find that it is cancelled
         onEnd?()
@@ -74,12 +74,10 @@ public final class Subscription: Sendable {
     /// Nothing will be handled any more.
     func ended() { completion.finish() }
 
-    /// Waits until the queue of a closed mailbox is empty and the handler has returned. False at the deadline, when the handler is told to stop.
+    /// Waits until the queue of a closed mailbox is empty and the handler has returned. False at the deadline.
     func drained(until end: ContinuousClock.Instant) async -> Bool {
         if isCalledByItself { return false }
-        if await completion.wait(until: end, on: bus.timers) { return true }
-        giveUp()
-        return false
+        return await completion.wait(until: end, on: bus.timers)
     }
 
     /// Ends for good, with the handler if it returns in time and without it if not.

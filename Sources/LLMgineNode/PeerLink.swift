@@ -37,6 +37,7 @@ final class PeerLink: RemoteLink {
     }
 
     var peer: NodeID { hello.node }
+    var executor: (any TaskExecutor)? { connection.executor }
     var leaf: LeafID { LeafID(node: hello.node, incarnation: hello.incarnation) }
 
     // MARK: Events, outbound

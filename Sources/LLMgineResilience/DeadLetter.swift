@@ -27,7 +27,8 @@ public struct DeadLetter: Sendable, Identifiable {
     public let lastAttempt: Duration
 
     package init(
-        id: UInt64, message: MessageID, command: CommandID? = nil, content: Message, subscription: String, error: LLMgineError, encodingError: LLMgineError? = nil,
+        id: UInt64, message: MessageID, command: CommandID? = nil, content: Message, subscription: String, error: LLMgineError,
+        encodingError: LLMgineError? = nil,
         attempts: Int, firstAttempt: Duration, lastAttempt: Duration
     ) {
         self.id = id

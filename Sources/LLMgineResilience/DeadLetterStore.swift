@@ -26,7 +26,8 @@ package struct DeadLetterStore: Sendable {
 
     /// Adds a dead letter. - Returns: the number it got, and the letter that had to go for it.
     @discardableResult package mutating func add(
-        message: MessageID, command: CommandID? = nil, content: Message, subscription: String, error: LLMgineError, encodingError: LLMgineError? = nil,
+        message: MessageID, command: CommandID? = nil, content: Message, subscription: String, error: LLMgineError,
+        encodingError: LLMgineError? = nil,
         attempts: Int, firstAttempt: Duration, lastAttempt: Duration
     ) -> (id: UInt64, evicted: DeadLetter?) {
         let gone = letters.count >= capacity ? removeOldest() : nil
@@ -34,7 +35,8 @@ package struct DeadLetterStore: Sendable {
         let id = next
         next += 1
         letters[id] = DeadLetter(
-            id: id, message: message, command: command, content: content, subscription: subscription, error: error, encodingError: encodingError,
+            id: id, message: message, command: command, content: content, subscription: subscription, error: error,
+            encodingError: encodingError,
             attempts: attempts, firstAttempt: firstAttempt, lastAttempt: lastAttempt)
         return (id, gone)
     }

@@ -52,6 +52,8 @@ package final class LinkConnection: Sendable {
     /// The address that was dialled, or where the peer connects from.
     package let address: String
     package let eventLoop: any EventLoop
+    /// Runs tasks on the event loop.
+    package let executor: any TaskExecutor
     private let state: Mutex<State>
     private let flushing = Atomic<Flushing>(.idle)
     private let handler: NIOLoopBoundBox<LinkHandler?>
@@ -90,6 +92,7 @@ package final class LinkConnection: Sendable {
         self.role = role
         self.address = address
         self.eventLoop = eventLoop
+        self.executor = LinkTaskExecutor(eventLoop)
         self.state = Mutex(State(outbox: Outbox(wire: limits)))
         self.handler = .makeBoxSendingValue(nil, eventLoop: eventLoop)
     }

@@ -84,6 +84,27 @@ final class Inbox<Element: Sendable>: Sendable {
         for node in nodes { await node.stop() }
     }
 
+    @Test func `answer on the thread of the link where the responder asks for it`() async throws {
+        let cluster = try TestCluster()
+        defer { cluster.remove() }
+        let nodes = try await cluster.mesh(["a", "b"])
+        let threads = Mutex<[Bool]>([])
+        for (topic, runsOnLink) in [("quick", true), ("usual", false)] {
+            try await nodes[1].bus.respond(to: TopicFilter(topic), options: ResponderOptions(runsOnLink: runsOnLink)) { message, _ in
+                let isOnLink = unsafe withUnsafeCurrentTask { unsafe $0?.unownedTaskExecutor != nil }
+                threads.withLock { $0.append(isOnLink) }
+                return message.payload
+            }
+        }
+        try await nodes[1].established()
+        for topic: Topic in ["quick", "usual"] {
+            let reply = try await nodes[0].bus.request(Message(topic: topic, payload: ByteBuffer(string: "ping"))).first()
+            #expect(reply.payload == ByteBuffer(string: "ping"))
+        }
+        #expect(threads.withLock { $0 } == [true, false])
+        for node in nodes { await node.stop() }
+    }
+
     @Test func `answer each other's requests, with one reply or a stream`() async throws {
         let cluster = try TestCluster()
         defer { cluster.remove() }

@@ -11,7 +11,7 @@ struct NodeResponderCommand: AsyncParsableCommand {
 
     func run() async throws {
         let node = try await benchNode(certificates: certs)
-        try await node.bus.respond(to: "bench.request") { (message, _) in message.payload }
+        try await node.bus.respond(to: "bench.request", options: .init(runsOnLink: true)) { (message, _) in message.payload }
         try node.sayReady()
         try await Task.sleep(for: .seconds(3600))  // until it is ended
     }

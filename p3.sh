@@ -1,1 +1,0 @@
-bash /tmp/p3perf.sh perf 2>&1
