@@ -185,6 +185,7 @@ extension Subscriber {
 
     /// Puts all that is left of a queue that nobody works through any more into the dead letters. The mailbox is closed.
     func bury(_ rest: inout TakenLanes) {
+        for lane in 0..<4 { rest.lanes[lane].leaveChunk() }
         while let delivery = pull(&rest) {
             bury(delivery)
         }

@@ -42,53 +42,73 @@ extension Subscriber {
         }
     }
 
-    /// Handles what a link brought, message by message. - Returns: the index of the first message that was not handled, because something
-    /// more urgent has come or the subscription ends.
-    func handle(_ delivery: InboundDelivery, from start: Int, lane: Int, missed: UInt64, _ counts: inout DeliveryCounts) async -> (
-        next: Int, missed: UInt64
-    ) {
+    /// Handles what a link brought, message by message, up to its end, or until something more urgent has come or the subscription ends. The lane
+    /// knows how many have been begun.
+    /// - Returns: false if the rest was claimed meanwhile.
+    func handle(_ delivery: InboundDelivery, from start: Int, lane: Int, _ counts: inout DeliveryCounts) async -> Bool {
         let chunk = delivery.chunk
-        if let common = chunk.common { return await handle(delivery, like: common, from: start, lane: lane, missed: missed, &counts) }
-        var missed = missed
+        if let common = chunk.common { return await handle(delivery, like: common, from: start, lane: lane, &counts) }
         var run: DeliveryRun?
         var room = RoomReturn(mailbox, delivery.credit)
         defer { room.giveBack() }
         for index in start..<chunk.count {
-            if index > start, mailbox.interrupts(lane) { return (index, missed) }
+            if index > start, mailbox.interrupts(lane) { return true }
             let inbound = chunk.message(at: index)
-            if let envelope = envelope(of: inbound, in: chunk, missed: missed, &run) {
-                missed = 0
+            if let envelope = envelope(of: inbound, in: chunk, missed: custody.lanes.lanes[lane].missed, &run) {
+                begin(index, lane, envelope)
+                custody.leave()
                 await handle(inbound.message, envelope, &counts)
+                guard comesBack() else {
+                    room.finishedLate(of: inbound.encodedBytes)
+                    return false
+                }
+            } else {
+                custody.lanes.lanes[lane].begun = index + 1
             }
             room.finishedOne(of: inbound.encodedBytes, after: counts.lastLap)
         }
-        return (chunk.count, missed)
+        return true
     }
 
     /// The same where all messages are alike but for payload and number, as they mostly are: what they have in common is looked at once.
     private func handle(
-        _ delivery: InboundDelivery, like common: Message, from start: Int, lane: Int, missed: UInt64, _ counts: inout DeliveryCounts
-    ) async -> (next: Int, missed: UInt64) {
+        _ delivery: InboundDelivery, like common: Message, from start: Int, lane: Int, _ counts: inout DeliveryCounts
+    ) async -> Bool {
         let chunk = delivery.chunk
         let isWanted = takes(eventType: common.eventType) && sees(common.session)
         let run = DeliveryRun(
             topic: common.topic, session: common.session, priority: common.priority, node: chunk.node, incarnation: chunk.incarnation)
-        var missed = missed
         var room = RoomReturn(mailbox, delivery.credit)
         defer { room.giveBack() }
         for index in start..<chunk.count {
-            if index > start, mailbox.interrupts(lane) { return (index, missed) }
+            if index > start, mailbox.interrupts(lane) { return true }
             let content = chunk.content(at: index)
             if isWanted {
                 var message = common
                 message.payload = content.payload
-                let envelope = Envelope(run: run, sequence: content.sequence, extras: nil, missed: missed)
-                missed = 0
+                let envelope = Envelope(run: run, sequence: content.sequence, extras: nil, missed: custody.lanes.lanes[lane].missed)
+                begin(index, lane, envelope)
+                custody.leave()
                 await handle(message, envelope, &counts)
+                guard comesBack() else {
+                    room.finishedLate(of: content.payload.readableBytes)
+                    return false
+                }
+            } else {
+                custody.lanes.lanes[lane].begun = index + 1
             }
             room.finishedOne(of: content.payload.readableBytes, after: counts.lastLap)
         }
-        return (chunk.count, missed)
+        return true
+    }
+
+    /// The handler is about to be given the message at an index of the chunk that a lane has reached.
+    @inline(__always)
+    private func begin(_ index: Int, _ lane: Int, _ envelope: borrowing Envelope) {
+        custody.lanes.lanes[lane].begun = index + 1
+        guard envelope.missed > 0 else { return }
+        custody.lanes.lanes[lane].missed = 0
+        noteMissed(envelope.missed)
     }
 
     /// What the handler is told of a message of a chunk, or nil if it is not for this subscription.

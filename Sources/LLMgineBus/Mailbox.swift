@@ -258,7 +258,10 @@ final class Mailbox: Sendable {
     }
 
     /// The consumer is to stop as soon as its handler returns.
-    func abandon() { pending.bitwiseOr(Mailbox.abandoned, ordering: .releasing) }
+    func abandon() { pending.bitwiseOr(Mailbox.abandoned, ordering: .sequentiallyConsistent) }
+
+    /// Whether the consumer is to stop.
+    var isAbandoned: Bool { pending.load(ordering: .acquiring) & Mailbox.abandoned != 0 }
 
     /// The most urgent class that has something, or nil.
     var mostUrgent: Int? {
@@ -452,6 +455,6 @@ package final class InboundDelivery: Sendable {
 
 /// As much room as a cache line takes. What lies before and after it is written by different threads; on one line, each write would take it
 /// from the other thread.
-private struct CacheLine {
+struct CacheLine {
     private let words = InlineArray<8, UInt64>(repeating: 0)
 }

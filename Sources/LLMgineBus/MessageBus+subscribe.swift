@@ -77,6 +77,12 @@ extension MessageBus {
         if subscriber.options.isRemote { cluster?.subscribed(subscriber) }
     }
 
+    /// Keeps a subscription in sight of ``stop(deadline:)`` although it will be removed.
+    func noteEnding(_ subscription: Subscription) { registry.withLock { $0.ending[subscription.subscriber.id] = subscription } }
+
+    /// Nothing is left in the queue of a subscription.
+    func noteEnded(_ id: UInt32) { _ = registry.withLock { $0.ending.removeValue(forKey: id) } }
+
     func remove(_ subscription: Subscription) {
         let (known, isLastOfName, cluster) = registry.withLock { registry in
             let known = registry.subscriptions.removeValue(forKey: subscription.subscriber.id) != nil

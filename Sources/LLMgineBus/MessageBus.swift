@@ -34,6 +34,8 @@ public final class MessageBus: Sendable {
 
     struct Registry {
         var subscriptions: [UInt32: Subscription] = [:]
+        /// Subscriptions that take no more events, and whose queue is not handled or saved yet.
+        var ending: [UInt32: Subscription] = [:]
         /// Subscriptions may share a name.
         var named: [String: Set<UInt32>] = [:]
         var commandHandlers: [String: CommandRegistration] = [:]
@@ -88,8 +90,10 @@ public final class MessageBus: Sendable {
 
     /// Takes no new events, lets the handlers finish what is queued until the deadline, then ends all subscriptions.
     ///
-    /// What is still queued then goes to the ``deadLetters``, with the error `stopped`.
-    /// - Returns: how many events were still queued at the deadline, by subscription name. Empty when everything was handled.
+    /// What is still queued then goes to the ``deadLetters``, with the error `stopped`. Handlers that run are cancelled and have half a second to
+    /// return. One that does not is left behind with the event that it is at work on, which is in flight: it is not a dead letter, because it may
+    /// still succeed. All that is behind it is saved.
+    /// - Returns: how many events were still queued or in flight at the deadline, by subscription name. Empty when everything was handled.
     @discardableResult
     public func stop(deadline: Duration = .seconds(10)) async -> [String: Int] {
         let end = ContinuousClock.now + deadline
@@ -98,7 +102,7 @@ public final class MessageBus: Sendable {
             expected: Lifecycle.running.rawValue, desired: Lifecycle.stopping.rawValue, ordering: .sequentiallyConsistent)
         guard first else { return [:] }
         let forgotten = ["scheduled events": eventSchedule.stop(), "approvals": approvals.stop()].filter { $0.value > 0 }
-        let subscriptions = registry.withLock { Array($0.subscriptions.values) }
+        let subscriptions = registry.withLock { Array($0.subscriptions.merging($0.ending) { one, _ in one }.values) }
         for subscription in subscriptions { subscription.subscriber.mailbox.close() }
         var left = forgotten
         for subscription in subscriptions where await !subscription.drained(until: end) {

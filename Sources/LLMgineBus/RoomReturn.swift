@@ -27,6 +27,13 @@ struct RoomReturn {
         if messages >= quota || lap > RoomReturn.slow { giveBack() }
     }
 
+    /// One message is done with although others count the rest of the queue by now.
+    mutating func finishedLate(of bytes: Int = 0) {
+        mailbox.finish(1)
+        messages &+= 1
+        self.bytes &+= bytes
+    }
+
     mutating func giveBack() {
         guard messages > 0 else { return }
         credit?.consumed(messages: messages, bytes: bytes)

@@ -137,7 +137,6 @@ extension Subscriber {
     func runBySession() async {
         let slots = Slots(options.concurrency)
         let lanes = SessionLanes<Value>(limit: options.capacity / 2)
-        var taken = TakenLanes(ValueLayout(of: Value.self))
         var prefersPaused = false
         await withTaskCancellationHandler {
             await withDiscardingTaskGroup { group in
@@ -146,7 +145,7 @@ extension Subscriber {
                     prefersPaused.toggle()
                     if Task.isCancelled {
                         slots.give()
-                    } else if let delivery = begin(lanes, &taken, prefersPaused) {
+                    } else if let delivery = begin(lanes, prefersPaused) {
                         group.addTask { [self] in
                             await HandlerScope.$current.withValue(id) { await work(on: delivery, lanes, slots) }
                         }
@@ -165,14 +164,13 @@ extension Subscriber {
             for delivery in lanes.end() { bury(delivery) }
         }
         for delivery in lanes.end() { bury(delivery) }
-        if mailbox.isClosed { bury(&taken) }
-        taken.discard()
+        buryBorrowed()
     }
 
     /// What a free place may begin with; nil if there is nothing at the moment.
-    private func begin(_ lanes: SessionLanes<Value>, _ taken: inout TakenLanes, _ prefersPaused: Bool) -> Delivery<Value>? {
+    private func begin(_ lanes: SessionLanes<Value>, _ prefersPaused: Bool) -> Delivery<Value>? {
         if prefersPaused, let delivery = lanes.resume() { return delivery }
-        while !lanes.isFull, let delivery = pull(&taken) {
+        while !lanes.isFull, let delivery = pullBorrowed() {
             if let delivery = lanes.enter(delivery) { return delivery }
         }
         return lanes.resume()

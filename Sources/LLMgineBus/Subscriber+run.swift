@@ -2,80 +2,92 @@ import LLMgineCore
 import Synchronization
 
 extension Subscriber {
-    /// Handles what arrives until the mailbox is closed and empty, or the task is cancelled; then what is left goes to the dead letters.
+    /// Handles what arrives until the mailbox is closed and empty, or the task is cancelled; then what is left goes to the dead letters, unless
+    /// whoever cancelled has become tired of waiting and has put it there.
     func run() async {
         consumer.store(CurrentTask.mark, ordering: .relaxed)
         if options.concurrency > 1 { return await options.ordering == .session ? runBySession() : runConcurrently() }
-        var taken = TakenLanes(ValueLayout(of: Value.self))
+        guard comesBack() else { return }
         var counts = DeliveryCounts()
         var isBusy = false
         while !Task.isCancelled {
-            guard let lane = taken.mostUrgent(with: mailbox) else {
+            guard let lane = custody.lanes.mostUrgent(with: mailbox) else {
                 settle(&counts)
                 if isBusy {
                     isBusy = false
                     mailbox.linger()
                 } else {
-                    guard await mailbox.waitForWork() else { break }
+                    custody.leave()
+                    let hasMore = await mailbox.waitForWork()
+                    guard comesBack() else { return }
+                    guard hasMore else { break }
                 }
                 continue
             }
-            if taken.lanes[lane].isEmpty { settle(&counts) }
-            taken.refill(lane, from: mailbox)
-            isBusy = taken.lanes[lane].lane.items.count >= Mailbox.busyChunk
+            if custody.lanes.lanes[lane].isEmpty { settle(&counts) }
+            custody.lanes.refill(lane, from: mailbox)
+            isBusy = custody.lanes.lanes[lane].lane.items.count >= Mailbox.busyChunk
             counts.resume()
-            await work(through: &taken.lanes[lane], lane: lane, &counts)
+            guard await work(through: lane, &counts) else { return settle(&counts) }
         }
         settle(&counts)
-        if mailbox.isClosed { bury(&taken) }
-        taken.discard()
+        if mailbox.isClosed { bury(&custody.lanes) }
+        custody.lanes.discard()
     }
 
-    /// Handles a chunk up to its end, or until something more urgent has come.
-    private func work(through taken: inout TakenLane, lane: Int, _ counts: inout DeliveryCounts) async {
+    /// Handles a chunk up to its end, or until something more urgent has come. - Returns: false if the chunk was claimed meanwhile.
+    private func work(through lane: Int, _ counts: inout DeliveryCounts) async -> Bool {
         let priority = Priority(rawValue: UInt8(truncatingIfNeeded: lane)) ?? .normal
         var room = RoomReturn(mailbox)
         defer { room.giveBack() }
-        while taken.next < taken.lane.items.count {
-            if mailbox.interrupts(lane) { return }
+        while !custody.lanes.lanes[lane].isEmpty {
+            if mailbox.interrupts(lane) { return true }
             if counts.isOverdue { settle(&counts) }
-            let index = taken.next
-            taken.next += 1
-            switch taken.lane.items[index].body {
+            let index = custody.lanes.lanes[lane].next
+            switch custody.lanes.lanes[lane].lane.items[index].body {
             case .value:
-                guard let value = taken.lane.values.take(Value.self, at: index) else { continue }
-                let envelope = taken.envelope(at: index, priority: priority, origin: services.origin)
+                custody.lanes.lanes[lane].next = index + 1
+                guard let value = custody.lanes.lanes[lane].lane.values.take(Value.self, at: index) else { continue }
+                let envelope = custody.lanes.lanes[lane].envelope(at: index, priority: priority, origin: services.origin)
                 if envelope.missed > 0 { noteMissed(envelope.missed) }
+                custody.leave()
                 await handle(value, envelope, &counts)
+                guard comesBack() else {
+                    room.finishedLate()
+                    return false
+                }
                 room.finishedOne(after: counts.lastLap)
             case .encoded(let encoded):
-                let envelope = taken.envelope(at: index, priority: priority, origin: services.origin, trial: encoded.trial)
+                custody.lanes.lanes[lane].next = index + 1
+                let envelope = custody.lanes.lanes[lane].envelope(
+                    at: index, priority: priority, origin: services.origin, trial: encoded.trial)
                 if envelope.missed > 0 { noteMissed(envelope.missed) }
+                custody.leave()
                 await handle(encoded.message, envelope, &counts)
+                guard comesBack() else {
+                    room.finishedLate()
+                    return false
+                }
                 room.finishedOne(after: counts.lastLap)
             case .chunk(let inbound, let skip):
-                let missed = taken.takeMissed()
-                let reached = await handle(inbound, from: skip, lane: lane, missed: missed, &counts)
-                taken.missed = reached.missed
-                if missed > 0, reached.missed == 0 { noteMissed(missed) }
-                guard reached.next < inbound.chunk.count else { continue }
-                taken.lane.items[index].body = .chunk(inbound, skip: reached.next)
-                taken.next = index
-                return
+                guard await handle(inbound, from: skip, lane: lane, &counts) else { return false }
+                custody.lanes.lanes[lane].leaveChunk()
+                if custody.lanes.lanes[lane].next == index { return true }
             case .gap(let count):
-                taken.missed += UInt64(count)
+                custody.lanes.lanes[lane].next = index + 1
+                custody.lanes.lanes[lane].missed += UInt64(count)
             }
         }
+        return true
     }
 
     /// The same with several handlers at once. An event is taken out when a handler is free for it, so what is urgent still comes first.
     private func runConcurrently() async {
         let slots = Slots(options.concurrency)
-        var taken = TakenLanes(ValueLayout(of: Value.self))
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled {
                 await slots.take()
-                if !Task.isCancelled, let delivery = pull(&taken) {
+                if !Task.isCancelled, let delivery = pullBorrowed() {
                     group.addTask { [self] in
                         var counts = DeliveryCounts()
                         counts.resume()
@@ -89,8 +101,18 @@ extension Subscriber {
                 }
             }
         }
-        if mailbox.isClosed { bury(&taken) }
-        taken.discard()
+        buryBorrowed()
+    }
+
+    /// The next event for one of several handlers. Nil if there is none at the moment, or all were claimed.
+    func pullBorrowed() -> Delivery<Value>? { custody.borrow { pull(&$0) } ?? nil }
+
+    /// Puts what several handlers have left into the dead letters, unless it was claimed.
+    func buryBorrowed() {
+        custody.borrow { lanes in
+            if mailbox.isClosed { bury(&lanes) }
+            lanes.discard()
+        }
     }
 
     func noteMissed(_ count: UInt64) {

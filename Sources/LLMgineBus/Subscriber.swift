@@ -19,6 +19,8 @@ package class AnySubscriber: @unchecked Sendable {
     let members: Set<String>?
     let statistics = SubscriptionStatistics()
     let mailbox: Mailbox
+    /// What the consumer has taken out of the mailbox.
+    let custody: Custody
     let services: DeliveryServices
     let breaker: HandlerBreaker
     let meters: HandlerMeters
@@ -40,9 +42,17 @@ package class AnySubscriber: @unchecked Sendable {
         self.valueType = layout.type
         self.eventType = eventType
         self.members = members
+        self.custody = Custody(layout)
         var queue = options.queue
         if !services.resilience.hasBoundedQueues { queue.capacity = .max }
         self.mailbox = Mailbox(queue, layout: layout, meters: QueueMeters(of: name, in: services.metrics))
+    }
+
+    /// Whether the consumer, which was away, still owns what it has taken out of the mailbox.
+    @inline(__always)
+    final func comesBack() -> Bool {
+        custody.arrive()
+        return !mailbox.isAbandoned || custody.keep()
     }
 
     /// Whether an event of this wire type can mean anything to the handler. Bytes without a type are tried.
@@ -73,8 +83,10 @@ package class AnySubscriber: @unchecked Sendable {
         (one.options.handlerPriority, one.id) < (other.options.handlerPriority, other.id)
     }
 
-    /// Puts what is still in the mailbox into the dead letters, when the consumer will never come back for it.
-    func buryQueue() {}
+    /// Puts what the handler has not begun into the dead letters, when the consumer may never come back for it. At least `Custody.settling` after
+    /// the mailbox was abandoned.
+    /// - Returns: false if the consumer is at work on it just now.
+    func buryQueue() -> Bool { true }
 
     /// Takes the oldest event of the least urgent class out of the queue and puts it into the dead letters. False if the handlers have them all.
     func displaceOldest() -> Bool { false }
@@ -123,10 +135,15 @@ final class Subscriber<Value: Sendable>: AnySubscriber, @unchecked Sendable {
             value, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
     }
 
-    override func buryQueue() {
-        var taken = TakenLanes(ValueLayout(of: Value.self))
-        bury(&taken)
-        taken.discard()
+    override func buryQueue() -> Bool {
+        switch custody.claim() {
+        case .granted:
+            bury(&custody.lanes)
+            custody.finishClaim()
+            return true
+        case .later: return false
+        case .done: return true
+        }
     }
 
     override func displaceOldest() -> Bool { buryOldest() }

@@ -25,9 +25,10 @@ public final class Subscription: Sendable {
     func run(_ operation: @escaping @Sendable () async -> Void) {
         // Unstructured because a subscription outlives the call that made it; `cancel()` and `stop()` end it and wait for it.
         consumer.withLock { task in
-            task = Task { [completion] in
+            task = Task { [completion, weak bus, id = subscriber.id] in
                 await operation()
                 completion.finish()
+                bus?.noteEnded(id)
             }
         }
     }
@@ -39,10 +40,10 @@ public final class Subscription: Sendable {
     }
 
     /// Takes no more events, cancels the handler that runs and waits for it to return, unless it is called by that handler. What is queued goes
-    /// to the dead letters, with the error `stopped`.
+    /// to the dead letters, with the error `stopped`: when the handler returns, or after half a second if it does not. The event that the handler
+    /// is at work on then is not among them, because it may still succeed.
     public func cancel() async {
-        stopTaking()
-        giveUp()
+        await end(by: .now + MessageBus.gracePeriod)
         if !isCalledByItself { await completion.wait() }
     }
 
@@ -80,12 +81,26 @@ public final class Subscription: Sendable {
         return await completion.wait(until: end, on: bus.timers)
     }
 
-    /// Ends for good, with the handler if it returns in time and without it if not.
+    /// Ends for good, with the handler if it returns in time and without it if not: what it has not begun is saved from it then.
     func end(by end: ContinuousClock.Instant) async {
+        bus.noteEnding(self)
         stopTaking()
         giveUp()
-        if isCalledByItself { return }
-        if await !completion.wait(until: end, on: bus.timers) { subscriber.buryQueue() }
+        if !isCalledByItself {
+            await save(by: max(end, .now + Custody.settling))
+        } else if !completion.isOver {
+            return  // the handler that called this is still at work, and the consumer saves the queue when it returns
+        }
+        bus.noteEnded(subscriber.id)
+    }
+
+    /// Waits until the consumer has saved its queue, or does it in its place.
+    private func save(by end: ContinuousClock.Instant) async {
+        var end = end
+        while await !completion.wait(until: end, on: bus.timers), !subscriber.buryQueue() {
+            // The consumer is between two calls of the handler: it is about to end, or to enter the next.
+            end = .now + Custody.settling
+        }
     }
 
     /// Whether the circuit breaker lets events through to the handler.

@@ -36,6 +36,8 @@ struct TakenLanes {
 struct TakenLane {
     var lane: Mailbox.Lane
     var next = 0
+    /// How many messages of the link's chunk at `next` have been begun: a plain store for each of them, where the item would cost more.
+    var begun = 0
     var missed: UInt64 = 0
     private var runIndex = 0
     private var current: DeliveryRun?
@@ -46,9 +48,22 @@ struct TakenLane {
 
     mutating func start() {
         next = lane.head
+        begun = 0
         missed += lane.missed
         runIndex = 0
         current = nil
+    }
+
+    /// Notes how far the link's chunk at `next`, if there is one, has been worked through.
+    mutating func leaveChunk() {
+        guard !isEmpty, case .chunk(let inbound, let skip) = lane.items[next].body else { return }
+        let reached = max(skip, begun)
+        begun = 0
+        if reached < inbound.chunk.count {
+            lane.items[next].body = .chunk(inbound, skip: reached)
+        } else {
+            next += 1
+        }
     }
 
     mutating func takeMissed() -> UInt64 {
