@@ -11,7 +11,7 @@ import Testing
         let seen = Journal<Int>()
         let gates = [Gate(), Gate()]
         let started = Gate()
-        try await bus.subscribe("t", options: .init(name: "s")) { (tick: Tick, _) in
+        let subscription = try await bus.subscribe("t", options: .init(name: "s")) { (tick: Tick, _) in
             started.open()
             if tick.number == 0 { await gates[0].pass() }
             if tick.number == 2 { await gates[1].pass() }
@@ -22,6 +22,7 @@ import Testing
         let publisher = Task { [bus] in try await bus.publish(Tick(number: 1), to: "t", until: .processed) }
         try await bus.publish(Tick(number: 2), to: "t", options: .init(priority: .low))
         #expect(seen.entries.isEmpty)
+        try await until { subscription.statistics.queued == 3 }  // else the second may be begun before the first is there
         gates[0].open()
         let receipt = try await publisher.value
         #expect(seen.entries == [0, 1])
