@@ -34,7 +34,7 @@ package struct AbuseMonitor: Sendable, Hashable {
             case .interest, .interestAck, .interestWanted, .gossip: self = .interest
             case .intern: self = .intern
             case .grant, .blocked, .gap, .replyError, .replyCredit, .cancel: self = .flow
-            case .data, .request, .reply, .hello, .reject, .goodbye: return nil
+            case .data, .fragment, .request, .reply, .hello, .reject, .goodbye: return nil
             }
         }
     }

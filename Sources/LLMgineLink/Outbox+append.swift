@@ -167,6 +167,7 @@ extension Outbox {
     /// All numbers are given out: what waits is encoded anew with as few as it needs, and the others are free again. Rare, and in
     /// proportion to what waits: some 50 ns a message.
     private mutating func renumber() {
+        finishParcels()
         var waiting: [ObjectIdentifier: Chunk] = [:]
         for queue in queues {
             for piece in queue.pieces { waiting[ObjectIdentifier(piece.chunk)] = piece.chunk }

@@ -181,6 +181,9 @@ extension Outbox {
             if skipped > 0, let cut = first(skipped) { skip(cut) }
         }
 
+        /// The first messages as they are encoded.
+        func bytes(of cut: MessageCut) -> ByteBuffer { rest.getSlice(at: 0, length: cut.bytes) ?? ByteBuffer() }
+
         /// A DATA frame of the first messages. The header goes into the chunk's own headroom if the chunk is sent whole.
         func frame(of cut: MessageCut, for flows: [UInt32]) -> ByteBuffer {
             let isWhole = cut.messages == chunk.count
@@ -189,7 +192,7 @@ extension Outbox {
                 priority: chunk.priority, flows: flows, baseSequence: chunk.baseSequence, count: UInt32(truncatingIfNeeded: cut.messages),
                 messagesLength: cut.bytes, into: &frame)
             if isWhole, let whole = chunk.frame(frame) { return whole }
-            if let messages = rest.getSlice(at: 0, length: cut.bytes) { frame.writeImmutableBuffer(messages) }
+            frame.writeImmutableBuffer(bytes(of: cut))
             return frame
         }
     }

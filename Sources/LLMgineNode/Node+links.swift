@@ -27,15 +27,30 @@ extension Node: LinkDelegate {
         guard let link = link(LinkID(connection.id)) else { return }
         let chunk = WireChunk(data, node: link.peer, incarnation: link.hello.incarnation)
         for id in data.flows {
-            guard let subscriber = state.withLock({ $0.subscribers[id] }) ?? state.withLock({ $0.relays[link.id] })?.uplink(id) else {
-                continue  // it has just been cancelled; the peer will hear
-            }
-            let flow = link.inbound(subscriber, windowBytes: windowBytes)
-            try flow.received(messages: chunk.count, bytes: data.index.payloadBytes)
+            guard let subscriber = subscriber(id, over: link) else { continue }
+            let flow = link.inbound(subscriber, windowBytes: windowBytes).account(data.priority)
+            if !data.isCounted { try flow.received(messages: chunk.count, bytes: data.index.payloadBytes) }
             if !subscriber.deliver(InboundDelivery(chunk: chunk, credit: flow)) {
                 flow.consumed(messages: chunk.count, bytes: data.index.payloadBytes)
             }
         }
+    }
+
+    package func linkAnnounced(_ connection: LinkConnection, _ head: FragmentFrame.Head) throws(LLMgineError) -> [UInt32] {
+        guard let link = link(LinkID(connection.id)) else { return [] }
+        var takers: [UInt32] = []
+        for id in head.flows {
+            guard let subscriber = subscriber(id, over: link) else { continue }
+            try link.inbound(subscriber, windowBytes: windowBytes).account(head.priority)
+                .received(messages: 1, bytes: Int(clamping: head.payloadBytes))
+            takers.append(id)
+        }
+        return takers
+    }
+
+    /// The subscription behind a flow, or what stands for a leaf's publishing; nil if it has just been cancelled, which the peer will hear.
+    private func subscriber(_ id: UInt32, over link: PeerLink) -> AnySubscriber? {
+        state.withLock { $0.subscribers[id] } ?? state.withLock { $0.relays[link.id] }?.uplink(id)
     }
 
     package func linkReceived(_ connection: LinkConnection, _ frame: Frame, message: Message) throws(LLMgineError) {
@@ -78,20 +93,18 @@ extension Node: LinkDelegate {
             tell { $0.gossipReceived(id, records, at: self.elapsed, into: &$1) }
         case .grant(let grant):
             let limit = Credit(messages: grant.maximumMessages, bytes: grant.maximumBytes)
-            _ = connection.update { outbox in outbox.granted(flow: grant.flow, limit) }
+            _ = connection.update { outbox in outbox.granted(flow: grant.flow, grant.priority, limit) }
             bus.desk.creditChanged(grant.flow, link: id, granted: grant.maximumMessages)
         case .blocked(let blocked):
-            guard
-                let subscriber = state.withLock({ $0.subscribers[blocked.flow] }) ?? state.withLock({ $0.relays[id] })?.uplink(blocked.flow)
-            else { return }
-            link.inbound(subscriber, windowBytes: windowBytes).blocked()
+            guard let subscriber = subscriber(blocked.flow, over: link) else { return }
+            link.inbound(subscriber, windowBytes: windowBytes).account(blocked.priority).blocked()
         case .gap(let gap): state.withLock { $0.subscribers[gap.flow] }?.noteGap(Int(clamping: gap.count), priority: gap.priority)
         case .replyError(let failure):
             let code = LLMgineError.Code(rawValue: failure.code) ?? .remoteError
             bus.desk.replied(failure.request, error: LLMgineError(code, "\(link.peer): \(failure.detail)"))
         case .replyCredit(let credit): link.request(credit.request)?.granted(credit.maximumMessages)
         case .cancel(let cancel): link.request(cancel.request)?.cancelled(LLMgineError(.cancelled, "the requester gave up"))
-        case .hello, .reject, .ping, .pong, .leaving, .goodbye, .intern, .data, .request, .reply, .unknown:
+        case .hello, .reject, .ping, .pong, .leaving, .goodbye, .intern, .data, .fragment, .request, .reply, .unknown:
             throw LLMgineError(.unexpectedFrame, "a frame reached the node that belongs to the link")
         }
     }

@@ -193,41 +193,8 @@ final class LinkRoute: RemoteRoute {
     }
 
     var blockDeadline: Duration { link.connection.read { [flows] outbox in outbox.blockDeadline(flows: flows) } }
-    var credit: Int { link.connection.read { [flows] outbox in flows.map { outbox.room(flow: $0) }.min() ?? 0 } }
-}
-
-/// The subscriber's end of one flow: turns what the handler is done with into grants.
-final class InboundFlow: CreditReturn {
-    private let flow: UInt32
-    private let connection: LinkConnection
-    private let ledger: Mutex<CreditLedger>
-
-    init(flow: UInt32, window: Credit, connection: LinkConnection) {
-        self.flow = flow
-        self.connection = connection
-        self.ledger = Mutex(CreditLedger(window: window))
-    }
-
-    /// - Throws: `creditOverdrawn`.
-    func received(messages: Int, bytes: Int) throws(LLMgineError) {
-        let result = ledger.withLock { ledger -> Result<Void, LLMgineError> in
-            do throws(LLMgineError) { return .success(try ledger.received(messages: messages, bytes: bytes)) } catch {
-                return .failure(error)
-            }
-        }
-        try result.get()
-    }
-
-    func consumed(messages: Int, bytes: Int) {
-        guard let grant = ledger.withLock({ $0.consumed(messages: messages, bytes: bytes) }) else { return }
-        send(grant)
-    }
-
-    /// The publisher says that it cannot go on.
-    func blocked() { send(ledger.withLock { $0.blocked() }) }
-
-    private func send(_ grant: Credit) {
-        connection.send(.grant(GrantFrame(flow: flow, maximumMessages: grant.messages, maximumBytes: grant.bytes)))
+    func credit(for priority: Priority) -> Int {
+        link.connection.read { [flows] outbox in flows.map { outbox.room(flow: $0, priority) }.min() ?? 0 }
     }
 }
 

@@ -11,6 +11,9 @@ package protocol LinkDelegate: AnyObject, Sendable {
     func linkEstablished(_ link: LinkConnection, session: LinkSession)
     /// Messages came for some flows. - Throws: what the peer did wrong; the link closes with it.
     func linkReceived(_ link: LinkConnection, _ data: ReceivedData) throws(LLMgineError)
+    /// A long message is coming for some flows, in parts: its credit is to be counted now. - Returns: those of its flows that take it; once all of it
+    /// is there, it comes for them as any other, marked as counted. - Throws: what the peer did wrong.
+    func linkAnnounced(_ link: LinkConnection, _ head: FragmentFrame.Head) throws(LLMgineError) -> [UInt32]
     /// One message of a request or reply came. - Throws: what the peer did wrong.
     func linkReceived(_ link: LinkConnection, _ frame: Frame, message: Message) throws(LLMgineError)
     /// Any other frame came. - Throws: what the peer did wrong.
@@ -31,6 +34,8 @@ package struct ReceivedData: Sendable {
     package let flows: [UInt32]
     package let index: MessageIndex
     package let names: Names
+    /// Whether its credit was counted before, when it was announced.
+    package let isCounted: Bool
 
     /// What the interned numbers of the messages stand for.
     package enum Names: Sendable {

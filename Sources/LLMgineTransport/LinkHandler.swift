@@ -28,10 +28,12 @@ final class LinkHandler: ChannelInboundHandler {
     private var machine: LinkMachine?
     private var decoder = FrameDecoder()
     private var texts = InternedTexts()
+    private var fragments = FragmentAssembly()
     private var actions: [LinkAction] = []
     private var context: ChannelHandlerContext?
     private var tick: RepeatedTask?
-    private var maximumPayload = WireLimits.defaultPayload
+    private var limits = WireLimits()
+    private var maximumPayload: Int { limits.maximumPayload }
     private var isEstablished = false
     private var isPerforming = false
     private var isOver = false
@@ -207,7 +209,7 @@ final class LinkHandler: ChannelInboundHandler {
             context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: nil)
         case .established(let session):
             isEstablished = true
-            maximumPayload = session.limits.maximumPayload
+            limits = session.limits
             decoder.maximumFrame = session.limits.maximumFrame
             connection.update { $0.agreed(session.limits) }
             delegate.linkEstablished(connection, session: session)
@@ -240,10 +242,8 @@ final class LinkHandler: ChannelInboundHandler {
     private func deliver(_ frame: Frame) throws(LLMgineError) {
         switch frame {
         case .intern(let intern): try texts.define(intern)
-        case .data(let data):
-            let index = try data.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
-            try delegate.linkReceived(
-                connection, ReceivedData(priority: data.priority, flows: data.flows, index: index, names: try names(of: index)))
+        case .data(let data): try deliver(data)
+        case .fragment(let fragment): try deliver(fragment)
         case .request(let request):
             let index = try request.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
             try delegate.linkReceived(connection, frame, message: try message(of: index, needsTopic: true))
@@ -251,6 +251,28 @@ final class LinkHandler: ChannelInboundHandler {
             let index = try reply.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
             try delegate.linkReceived(connection, frame, message: try message(of: index, needsTopic: false))
         default: try delegate.linkReceived(connection, frame)
+        }
+    }
+
+    /// - Parameter announced: the payload bytes whose credit was counted when the first part of the message came.
+    private func deliver(_ data: DataFrame, announced: UInt64? = nil) throws(LLMgineError) {
+        let index = try data.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
+        if let announced, announced != UInt64(index.payloadBytes) {
+            throw LLMgineError(.malformedFrame, "FRAGMENT: a payload of \(index.payloadBytes) bytes, announced were \(announced)")
+        }
+        try delegate.linkReceived(
+            connection,
+            ReceivedData(
+                priority: data.priority, flows: data.flows, index: index, names: try names(of: index), isCounted: announced != nil))
+    }
+
+    private func deliver(_ fragment: FragmentFrame) throws(LLMgineError) {
+        if let head = fragment.head {
+            try fragments.check(fragment, head, limits: limits)
+            fragments.begin(fragment, head, for: try delegate.linkAnnounced(connection, head))
+        } else {
+            let announced = fragments.head(fragment.number)?.payloadBytes
+            if let data = try fragments.proceed(fragment) { try deliver(data, announced: announced) }
         }
     }
 

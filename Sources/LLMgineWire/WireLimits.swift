@@ -24,6 +24,8 @@ package struct WireLimits: Sendable, Hashable {
 
     /// Flows that one DATA frame may address.
     package static let flowsPerData = 256
+    /// Messages that one direction of a link may have under way in fragments.
+    package static let openFragments = 1024
     /// Texts that one direction of a link may intern before it starts over.
     package static let internedTexts: UInt32 = 65_536
     /// Interest entries that one peer may have, and so the most that one frame may add or remove.

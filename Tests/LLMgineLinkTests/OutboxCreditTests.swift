@@ -54,7 +54,7 @@ import Testing
         #expect(!link.granted(flow: 1, .bytes(10)), "the same grant again")
         #expect(try link.drained() == [])
         #expect(link.granted(flow: 1, .bytes(15)))
-        #expect(try link.drained() == [.blocked(1, Credit(messages: 1, bytes: 10))])
+        #expect(try link.drained() == [.blocked(1, .normal, at: Credit(messages: 1, bytes: 10))])
         #expect(link.granted(flow: 1, .bytes(25)))
         #expect(try link.drained().data == [Parcel([1], [2])])
     }

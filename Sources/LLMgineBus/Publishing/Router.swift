@@ -287,8 +287,8 @@ package protocol RemoteRoute: AnyObject, Sendable {
     func demote() -> [String]
     /// How long a publisher may be held back here.
     var blockDeadline: Duration { get }
-    /// Messages that could be sent right now.
-    var credit: Int { get }
+    /// Messages of a class that could be sent right now.
+    func credit(for priority: Priority) -> Int
 }
 
 /// What became of a message that was offered to a link.

@@ -21,6 +21,7 @@ package enum Frame: Sendable, Hashable {
     indirect case grant(GrantFrame)
     indirect case blocked(BlockedFrame)
     case gap(GapFrame)
+    indirect case fragment(FragmentFrame)
 
     // Requests
     indirect case request(RequestFrame)
@@ -52,6 +53,7 @@ package enum Frame: Sendable, Hashable {
         case .grant: .grant
         case .blocked: .blocked
         case .gap: .gap
+        case .fragment: .fragment
         case .request: .request
         case .reply: .reply
         case .replyError: .replyError
@@ -79,6 +81,7 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
     case grant = 0x22
     case blocked = 0x23
     case gap = 0x26
+    case fragment = 0x27
     case request = 0x30
     case reply = 0x31
     case replyError = 0x32
@@ -103,6 +106,7 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
         case .grant: "GRANT"
         case .blocked: "BLOCKED"
         case .gap: "GAP"
+        case .fragment: "FRAGMENT"
         case .request: "REQUEST"
         case .reply: "REPLY"
         case .replyError: "REPLY_ERROR"
