@@ -74,7 +74,8 @@ package struct FragmentAssembly: Sendable {
         }
         guard !partial.flows.isEmpty else { return nil }
         return DataFrame(
-            priority: partial.head.priority, flows: partial.flows, baseSequence: partial.head.baseSequence, count: 1, messages: partial.bytes)
+            priority: partial.head.priority, flows: partial.flows, baseSequence: partial.head.baseSequence, count: 1,
+            messages: partial.bytes)
     }
 
     /// What the first part of a message under way has announced.

@@ -126,7 +126,9 @@ extension LinkMachine {
                 close(error.reason, detail: error.detail, into: &actions)
             }
         case .reject(let refusal): end(refusal, into: &actions)
-        case .ping, .pong, .leaving, .goodbye, .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .fragment, .request,
+        case .ping, .pong, .leaving, .goodbye, .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .fragment,
+            .drain, .drained,
+            .request,
             .reply, .replyError, .replyCredit, .cancel, .gossip, .unknown:
             close(.unexpectedFrame, detail: "\(frame.name) before HELLO", into: &actions)
         }
@@ -141,7 +143,8 @@ extension LinkMachine {
             return close(.tooManyFrames, detail: "\(frame.name): more than \(kind.perSecond) a second", into: &actions)
         }
         switch frame {
-        case .data, .fragment, .request, .reply, .replyError, .intern, .grant, .blocked, .gap, .replyCredit, .cancel, .interest, .interestAck,
+        case .data, .fragment, .request, .reply, .replyError, .intern, .grant, .blocked, .gap, .drain, .drained, .replyCredit, .cancel,
+            .interest, .interestAck,
             .interestWanted, .gossip:
             actions.append(.deliver(frame))
         case .ping(let ping):

@@ -19,8 +19,9 @@ extension Outbox {
     }
 
     /// Takes out what credit allows: control first, then data as the classes share the link, flows in turn frame by frame, up to about so
-    /// many bytes.
-    package mutating func drain(maximum: Int) -> Drained {
+    /// many bytes. - Parameter now: the time on the clock of ``append(_:sequence:to:at:)``.
+    package mutating func drain(maximum: Int, at now: Duration = .zero) -> Drained {
+        self.now = now
         var drained = Drained()
         while drained.bytes < maximum, let index = nextClass(), let turn = ready[index].popFirst() {
             let before = drained.bytes
@@ -56,6 +57,7 @@ extension Outbox {
     /// Sends the head of one queue to every flow that waits for the same messages and can pay. False when there is nothing to send.
     private mutating func sendHead(of place: Int, into drained: inout Drained) -> Bool {
         guard queues[place].parcel == 0 else { return false }  // begun by another flow since the place had got its turn
+        if hasDeadlines { queues[place].expire(at: now) }
         guard let piece = queues[place].pieces.first else { return false }
         guard let cut = piece.cut(to: queues[place].purse.room) else {
             sayBlocked(place, before: piece)
@@ -78,7 +80,7 @@ extension Outbox {
             beginParcel(piece, cut, places: payers, flows: ids)
             sendPart(of: lastParcel, into: &drained)
         } else {
-            let frame = piece.frame(of: cut, for: ids)
+            let frame = piece.frame(of: cut, for: ids, at: now)
             drained.bytes += frame.readableBytes
             drained.buffers.append(frame)
         }
@@ -110,10 +112,24 @@ extension Outbox {
     }
 
     private mutating func announceGap(_ place: Int) {
-        let count = queues[place].gap
-        guard count > 0, let priority = Priority(rawValue: UInt8(truncatingIfNeeded: place & 3)) else { return }
-        send(.gap(GapFrame(flow: flows[place / 4].id, priority: priority, count: UInt64(count))))
+        let (evicted, expired) = (queues[place].gap, queues[place].expired)
+        guard evicted + expired > 0, let priority = Priority(rawValue: UInt8(truncatingIfNeeded: place & 3)) else { return }
+        let flow = flows[place / 4].id
+        if evicted > 0 { send(.gap(GapFrame(flow: flow, priority: priority, cause: .evicted, count: UInt64(evicted)))) }
+        if expired > 0 { send(.gap(GapFrame(flow: flow, priority: priority, cause: .expired, count: UInt64(expired)))) }
         queues[place].gap = 0
+        queues[place].expired = 0
+    }
+
+    /// Time has passed: the oldest messages go whose time is over, and the peer is told of them, for it may be long before something else comes.
+    package mutating func expire(at now: Duration) {
+        guard hasDeadlines else { return }
+        hasDeadlines = false
+        for place in queues.indices {
+            queues[place].expire(at: now)
+            if queues[place].expired > 0 { announceGap(place) }
+            if queues[place].pieces.contains(where: { !$0.chunk.deadlines.isEmpty }) { hasDeadlines = true }
+        }
     }
 
     private mutating func sayBlocked(_ place: Int, before piece: Piece) {

@@ -32,6 +32,8 @@ extension Outbox {
         private(set) var bytes = 0
         /// Messages evicted since the last one that was sent.
         var gap = 0
+        /// Messages whose time was over, since then.
+        var expired = 0
         /// Whether the flow has its turn coming.
         var isReady = false
         /// The message that is on its way in parts, which the others must not overtake; 0 for none.
@@ -58,6 +60,14 @@ extension Outbox {
             dropFirst(cut)
             gap += 1
             return true
+        }
+
+        /// Lets the oldest messages go whose time is over, up to the first that has some left.
+        mutating func expire(at now: Duration) {
+            while let piece = pieces.first, piece.isExpired(at: now), let cut = piece.first(1) {
+                dropFirst(cut)
+                expired += 1
+            }
         }
 
         /// The first messages are sent or evicted.

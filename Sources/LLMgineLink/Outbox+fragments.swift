@@ -28,11 +28,12 @@ extension Outbox {
     mutating func beginParcel(_ piece: Piece, _ cut: MessageCut, places: [Int], flows: [UInt32]) {
         lastParcel += 1
         let index = places[0] & 3
+        let bytes = piece.bytes(of: cut, at: now)
         let head = FragmentFrame.Head(
             priority: piece.chunk.priority, flows: flows, baseSequence: piece.chunk.baseSequence, payloadBytes: UInt64(cut.payloadBytes),
-            length: UInt64(cut.bytes))
+            length: UInt64(bytes.readableBytes))
         parcels[lastParcel] = Parcel(
-            number: lastParcel, places: places, flows: flows, index: index, head: head, rest: piece.bytes(of: cut))
+            number: lastParcel, places: places, flows: flows, index: index, head: head, rest: bytes)
         for place in places { queues[place].parcel = lastParcel }
     }
 

@@ -61,6 +61,10 @@ package struct Outbox: ~Copyable {
     /// Messages that are being sent in parts, by number. In ``ready``, the complement of the number stands for one.
     var parcels: [Int: Parcel] = [:]
     var lastParcel = 0
+    /// Whether something that waits may have a time to live.
+    package internal(set) var hasDeadlines = false
+    /// The time at which the shell last asked, since an epoch of its own.
+    var now: Duration = .zero
     /// Queues that turned a publisher away and are not down to half since.
     var turnedAway: [Int] = []
     /// Flows for which publishers no longer wait.
@@ -124,6 +128,15 @@ package struct Outbox: ~Copyable {
         queues[place].saidBlocked = false
         makeReady(place)
         return queues[place].messages > 0
+    }
+
+    /// The peer wants back what it has granted in one class and is not used: it counts as sent, and the peer is told so.
+    package mutating func drained(flow id: UInt32, _ priority: Priority) {
+        guard let place = place(of: id, priority) else { return }
+        let limit = queues[place].purse.giveBack()
+        send(.drained(DrainedFrame(flow: id, priority: priority, atMessages: limit.messages, atBytes: limit.bytes)))
+        queues[place].saidBlocked = false
+        makeReady(place)  // what waits says that it is blocked
     }
 
     /// Messages of a class that could be sent to the flow right now; negative if more than that wait.

@@ -1,6 +1,7 @@
 import LLMgineBroker
 package import LLMgineBus
 public import LLMgineCore
+import LLMgineFlow
 import LLMgineLink
 import LLMgineMembership
 import LLMgineRouting
@@ -43,6 +44,22 @@ extension Node {
         }
     }
 
+    /// Idle flows give back what they do not use.
+    func tickCredit() {
+        control.scheduleTask(in: .seconds(1)) {
+            guard !self.isStopped.load(ordering: .relaxed) else { return }
+            self.creditTicked()
+            self.tickCredit()
+        }
+    }
+
+    /// A second has passed for all flows.
+    package func creditTicked() {
+        let isScarce = credit.waiting > 0
+        for link in state.withLock({ Array($0.links.values) }) { link.ticked(isScarce: isScarce) }
+        credit.serve()
+    }
+
     private func perform(_ action: BrokerAction) {
         switch action {
         case .peerUp(let node, let id, let leaf): peerUp(node, id, leaf: leaf)
@@ -52,7 +69,7 @@ extension Node {
             bus.desk.peerDraining(id)
         case .close(let id, let reason): close(id, reason)
         case .dial(let address, expecting: _): dial(address)
-        case .sendInterest(let id, let update): link(id)?.connection.send(.interest(update.frame))
+        case .sendInterest(let id, let update): sendInterest(update, to: id)
         case .sendInterestAck(let id, let version): acknowledge(id, version)
         case .requestInterest(let id, let since): link(id)?.connection.send(.interestWanted(InterestWantedFrame(sinceVersion: since)))
         case .scheduleInterestFlush:
@@ -133,6 +150,21 @@ extension Node {
     }
 
     // MARK: Interest
+
+    /// Each peer is told the window that it is granted, which the budget decides now.
+    private func sendInterest(_ update: InterestUpdate, to id: LinkID) {
+        guard let link = link(id) else { return }
+        var frame = update.frame
+        for index in frame.adds.indices where frame.adds[index].kind == .events {
+            let entry = frame.adds[index]
+            let window = link.announce(
+                entry.flow, target: Credit(messages: entry.windowMessages, bytes: entry.windowBytes), office: credit)
+            frame.adds[index].windowMessages = window.messages
+            frame.adds[index].windowBytes = window.bytes
+        }
+        for flow in frame.removes { link.forget(flow: flow) }
+        link.connection.send(.interest(frame))
+    }
 
     private func routeAdded(_ id: LinkID, _ entry: InterestEntry, leaf: Bool) {
         guard let link = link(id) else { return }

@@ -27,8 +27,7 @@ extension Node: LinkDelegate {
         guard let link = link(LinkID(connection.id)) else { return }
         let chunk = WireChunk(data, node: link.peer, incarnation: link.hello.incarnation)
         for id in data.flows {
-            guard let subscriber = subscriber(id, over: link) else { continue }
-            let flow = link.inbound(subscriber, windowBytes: windowBytes).account(data.priority)
+            guard let subscriber = subscriber(id, over: link), let flow = link.inbound(id)?.account(data.priority) else { continue }
             if !data.isCounted { try flow.received(messages: chunk.count, bytes: data.index.payloadBytes) }
             if !subscriber.deliver(InboundDelivery(chunk: chunk, credit: flow)) {
                 flow.consumed(messages: chunk.count, bytes: data.index.payloadBytes)
@@ -40,9 +39,8 @@ extension Node: LinkDelegate {
         guard let link = link(LinkID(connection.id)) else { return [] }
         var takers: [UInt32] = []
         for id in head.flows {
-            guard let subscriber = subscriber(id, over: link) else { continue }
-            try link.inbound(subscriber, windowBytes: windowBytes).account(head.priority)
-                .received(messages: 1, bytes: Int(clamping: head.payloadBytes))
+            guard subscriber(id, over: link) != nil, let flow = link.inbound(id)?.account(head.priority) else { continue }
+            try flow.received(messages: 1, bytes: Int(clamping: head.payloadBytes))
             takers.append(id)
         }
         return takers
@@ -96,9 +94,15 @@ extension Node: LinkDelegate {
             _ = connection.update { outbox in outbox.granted(flow: grant.flow, grant.priority, limit) }
             bus.desk.creditChanged(grant.flow, link: id, granted: grant.maximumMessages)
         case .blocked(let blocked):
-            guard let subscriber = subscriber(blocked.flow, over: link) else { return }
-            link.inbound(subscriber, windowBytes: windowBytes).account(blocked.priority).blocked()
-        case .gap(let gap): state.withLock { $0.subscribers[gap.flow] }?.noteGap(Int(clamping: gap.count), priority: gap.priority)
+            try link.inbound(blocked.flow)?.account(blocked.priority)?.blocked(blocked)
+        case .drain(let drain): connection.update { $0.drained(flow: drain.flow, drain.priority) }
+        case .drained(let drained): try link.inbound(drained.flow)?.account(drained.priority)?.drained(drained)
+        case .gap(let gap):
+            let subscriber = state.withLock { $0.subscribers[gap.flow] }
+            switch gap.cause {
+            case .evicted: subscriber?.noteGap(Int(clamping: gap.count), priority: gap.priority)
+            case .expired: subscriber?.noteExpired(gap.count)
+            }
         case .replyError(let failure):
             let code = LLMgineError.Code(rawValue: failure.code) ?? .remoteError
             bus.desk.replied(failure.request, error: LLMgineError(code, "\(link.peer): \(failure.detail)"))

@@ -43,6 +43,8 @@ public final class Node: Service, Sendable {
     private let advertised = Mutex("")
     /// What peers may have under way to one subscription, in payload bytes: enough for any one message.
     let windowBytes: UInt64
+    /// The memory that peers may fill.
+    let credit: CreditOffice
 
     struct State {
         var links: [LinkID: PeerLink] = [:]
@@ -81,6 +83,7 @@ public final class Node: Service, Sendable {
         self.group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.eventLoops))
         self.control = group.next()
         self.windowBytes = max(4 << 20, UInt64(configuration.maximumPayload) * 2)
+        self.credit = CreditOffice(bytes: UInt64(configuration.memoryBudget))
         let own = MemberRecord(
             node: configuration.name, incarnation: incarnation, address: settings.advertised, zone: configuration.zone,
             roles: configuration.roles)
@@ -122,6 +125,7 @@ public final class Node: Service, Sendable {
             machine.value.advertised(known)
             drive { $0.started(at: elapsed, into: &$1) }
             tickLater()
+            tickCredit()
         }
         if !configuration.seeds.isEmpty, !configuration.seeds.allSatisfy({ $0 == known }) { await waitUntilJoined() }
     }
@@ -273,6 +277,11 @@ private struct StartSettings {
         for seed in configuration.seeds { _ = try HostPort(seed) }
         guard WireLimits.payloadRange.contains(configuration.maximumPayload) else {
             throw LLMgineError(.invalidConfiguration, "the maximum payload is \(configuration.maximumPayload), expected 1 KiB to 16 MiB")
+        }
+        guard configuration.memoryBudget >= NodeConfiguration.leastMemoryBudget(maximumPayload: configuration.maximumPayload) else {
+            throw LLMgineError(
+                .invalidConfiguration,
+                "the memory budget is \(configuration.memoryBudget) bytes, expected 8 MiB or more, and 4 times the maximum payload")
         }
         guard configuration.kind == .core || !configuration.seeds.isEmpty else {
             throw LLMgineError(.invalidConfiguration, "a leaf needs the address of a node to connect to")

@@ -20,6 +20,10 @@ public struct NodeStatus: Sendable, Hashable, Codable {
     public var members: [Member]
     /// Its subscriptions.
     public var subscriptions: [SubscriptionStatus]
+    /// Its links, by peer.
+    public var links: [Link]
+    /// The memory that it lends to its peers.
+    public var memory: Memory
 
     /// One member of the cluster.
     public struct Member: Sendable, Hashable, Codable {
@@ -72,7 +76,7 @@ extension Node {
                 NodeStatus.SubscriptionStatus(
                     name: name, filters: filters, queued: statistics.queued, processed: statistics.processed,
                     lost: statistics.evicted + statistics.rejected + statistics.missed)
-            })
+            }, links: linkStatus, memory: memoryStatus)
     }
 
     private static func describe(_ status: LLMgineBroker.NodeStatus) -> String {

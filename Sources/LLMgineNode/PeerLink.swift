@@ -64,22 +64,40 @@ final class PeerLink: RemoteLink {
 
     // MARK: Events, inbound
 
-    /// The ledger of one flow, made when the first message comes.
-    func inbound(_ subscriber: AnySubscriber, windowBytes: UInt64) -> InboundFlow {
-        state.withLock { state in
-            if let known = state.inbound[subscriber.id] { return known }
-            let flow = InboundFlow(flow: subscriber.id, window: subscriber.window(bytes: windowBytes), connection: connection)
-            state.inbound[subscriber.id] = flow
-            return flow
+    /// The peer is about to hear of a subscription, perhaps not for the first time. - Returns: what it may send at once, in each class.
+    func announce(_ flow: UInt32, target: Credit, office: CreditOffice) -> Credit {
+        if let known = inbound(flow) { return known.firstWindow }
+        let made = InboundFlow(flow: flow, target: target, connection: connection, office: office)
+        let kept = state.withLock { state -> InboundFlow in
+            if let known = state.inbound[flow] ?? (state.isEnded ? made : nil) { return known }
+            state.inbound[flow] = made
+            return made
         }
+        if kept !== made || state.withLock({ $0.isEnded }) { made.closed() }
+        return kept.firstWindow
     }
 
+    /// What stands behind a flow here; nil if the peer was never told of it, or is hearing that it is gone.
+    func inbound(_ flow: UInt32) -> InboundFlow? { state.withLock { $0.inbound[flow] } }
+
     func forget(flow: UInt32) {
-        state.withLock { state in
-            state.inbound[flow] = nil
+        let forgotten = state.withLock { state in
             state.slots[flow] = nil
+            return state.inbound.removeValue(forKey: flow)
         }
+        forgotten?.closed()
     }
+
+    func inboundFlows() -> [InboundFlow] { state.withLock { Array($0.inbound.values) } }
+
+    /// A second has passed.
+    /// - Parameter isScarce: whether others wait for memory.
+    func ticked(isScarce: Bool) {
+        for flow in inboundFlows() { flow.ticked(idleAfter: isScarce ? 1 : PeerLink.idleSeconds) }
+    }
+
+    /// After so long without a message a flow gives back all but its exclusive share, unless others need it sooner.
+    private static let idleSeconds = 10
 
     // MARK: Requests
 
@@ -146,14 +164,16 @@ final class PeerLink: RemoteLink {
 
     /// The link is over: what runs for the peer is cancelled.
     func ended() {
-        let requests = state.withLock { state in
+        let (requests, inbound) = state.withLock { state in
             let running = state.requests.values.compactMap { $0 }
+            let inbound = Array(state.inbound.values)
             state.requests = [:]
             state.inbound = [:]
             state.isEnded = true
-            return running
+            return (running, inbound)
         }
         for request in requests { cancel(request) }
+        for flow in inbound { flow.closed() }
     }
 
     private func cancel(_ request: IncomingRequest) {
@@ -199,10 +219,10 @@ final class LinkRoute: RemoteRoute {
 }
 
 extension AnySubscriber {
-    /// What each peer may have under way: as many messages as the queue takes.
+    /// What each peer may have under way at most, in each class: as many messages as the queue takes.
     func window(bytes: UInt64) -> Credit { Credit(messages: UInt64(options.capacity), bytes: bytes) }
 
-    /// What peers are told of it.
+    /// What peers are told of it. The window is the widest there may be; each of them is told instead what it may send at once.
     func entry(windowBytes: UInt64) -> InterestEntry {
         InterestEntry(
             flow: id, kind: .events, filters: filters, group: options.group, whenFull: options.whenFull,

@@ -18,9 +18,10 @@ package struct InterestEntry: Sendable, Hashable {
     /// The queue group, of which one member gets each message.
     package var group: String?
     package var whenFull: WhenFull
-    /// Messages that a publisher may have under way to it.
+    /// Messages that a publisher may have under way to it: the requests that a responder takes at once. Of a subscription it is what this one
+    /// publisher may send before it is granted more, in each class.
     package var windowMessages: UInt64
-    /// Bytes that a publisher may have under way to it.
+    /// The same in bytes.
     package var windowBytes: UInt64
 
     package init(
@@ -36,7 +37,8 @@ package struct InterestEntry: Sendable, Hashable {
         self.windowBytes = windowBytes
     }
 
-    /// A hash of the content that two processes agree on. The deadline of `.block` counts in milliseconds, which is what travels.
+    /// A hash of the content that two processes agree on. The deadline of `.block` counts in milliseconds, which is what travels; the window of a
+    /// subscription does not count, since each peer is told another one.
     package var stableHash: UInt64 {
         var hash = StableHash()
         hash.combine(UInt64(flow))
@@ -52,8 +54,10 @@ package struct InterestEntry: Sendable, Hashable {
         case .dropOldest: hash.combine(1 as UInt8)
         case .rejectNew: hash.combine(2 as UInt8)
         }
-        hash.combine(windowMessages)
-        hash.combine(windowBytes)
+        if kind == .responder {
+            hash.combine(windowMessages)
+            hash.combine(windowBytes)
+        }
         return hash.value
     }
 

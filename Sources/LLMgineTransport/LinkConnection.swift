@@ -114,10 +114,11 @@ package final class LinkConnection: Sendable {
 
     /// Puts one message in line for the flows. Nil when the link is closed.
     package func append(_ message: borrowing Message, sequence: UInt64, to flows: [UInt32]) throws(LLMgineError) -> Outbox.Appended? {
+        let now = message.timeToLive == nil ? .zero : LinkHandler.now
         let result = state.withLock { state -> Result<Outbox.Appended?, LLMgineError> in
             guard !state.isClosed else { return .success(nil) }
             do throws(LLMgineError) {
-                return .success(try state.outbox.append(message, sequence: sequence, to: flows))
+                return .success(try state.outbox.append(message, sequence: sequence, to: flows, at: now))
             } catch {
                 return .failure(error)
             }
@@ -240,11 +241,17 @@ package final class LinkConnection: Sendable {
     /// Takes out what may be written now; wakes publishers that wait if there is room again.
     func drain(maximum: Int) -> Outbox.Drained {
         let (drained, roomy) = state.withLock { state -> (Outbox.Drained, [Waiter]) in
-            let drained = state.outbox.drain(maximum: maximum)
+            let drained = state.outbox.drain(maximum: maximum, at: state.outbox.hasDeadlines ? LinkHandler.now : .zero)
             return (drained, drained.madeRoom ? state.takeRoomyWaiters() : [])
         }
         for waiter in roomy { waiter.continuation.resume(returning: true) }
         return drained
+    }
+
+    /// Lets messages go whose time is over.
+    func expire() {
+        guard read({ $0.hasDeadlines }) else { return }
+        update { $0.expire(at: LinkHandler.now) }
     }
 
     /// Says goodbye with the reason and closes, from any thread.

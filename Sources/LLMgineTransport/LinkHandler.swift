@@ -47,7 +47,7 @@ final class LinkHandler: ChannelInboundHandler {
         self.settings = settings
     }
 
-    private static var now: Duration { .nanoseconds(Int64(clamping: NIODeadline.now().uptimeNanoseconds)) }
+    static var now: Duration { .nanoseconds(Int64(clamping: NIODeadline.now().uptimeNanoseconds)) }
 
     // MARK: The channel
 
@@ -137,6 +137,7 @@ final class LinkHandler: ChannelInboundHandler {
         machine?.ticked(at: LinkHandler.now, nonce: UInt64.random(in: 0...UInt64(Int64.max)), into: &actions)
         perform(context)
         connection.measured(machine?.roundTrip)
+        connection.expire()
         if connection.read({ $0.controlBytes }) > LinkHandler.maximumControlBytes {
             requestClose(.limitExceeded, detail: "the peer does not read its control frames")
         }

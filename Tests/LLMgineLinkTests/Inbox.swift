@@ -10,6 +10,7 @@ struct Inbox {
     struct Letter: Hashable, CustomStringConvertible {
         let topic: Topic
         var type: String?
+        var timeToLive: Duration?
         let sequence: UInt64
         let payload: ByteBuffer
 
@@ -26,7 +27,9 @@ struct Inbox {
         /// The last part of a long message: all of it.
         case whole([UInt32], Priority, [Letter])
         case gap(UInt32, Priority, UInt64)
+        case expired(UInt32, Priority, UInt64)
         case blocked(UInt32, Priority, at: Credit)
+        case drained(UInt32, Priority, at: Credit)
         case other(FrameType)
     }
 
@@ -56,8 +59,13 @@ struct Inbox {
         case .fragment(let fragment):
             #expect(fragment.bytes.readableBytes < 16 << 10, "\(fragment.bytes.readableBytes) bytes in one FRAGMENT")
             return try arrival(fragment)
-        case .gap(let gap): return .gap(gap.flow, gap.priority, gap.count)
-        case .blocked(let blocked): return .blocked(blocked.flow, blocked.priority, at: Credit(messages: blocked.atMessages, bytes: blocked.atBytes))
+        case .gap(let gap):
+            return gap.cause == .evicted
+                ? .gap(gap.flow, gap.priority, gap.count) : .expired(gap.flow, gap.priority, gap.count)
+        case .blocked(let blocked):
+            return .blocked(blocked.flow, blocked.priority, at: Credit(messages: blocked.atMessages, bytes: blocked.atBytes))
+        case .drained(let drained):
+            return .drained(drained.flow, drained.priority, at: Credit(messages: drained.atMessages, bytes: drained.atBytes))
         default: return .other(try #require(frame.type))
         }
     }
@@ -82,7 +90,8 @@ struct Inbox {
 
     private func letter(_ message: WireMessage) throws -> Letter {
         Letter(
-            topic: try texts.topic(message.topicRef), type: try texts.eventType(message.typeRef), sequence: message.sequence,
+            topic: try texts.topic(message.topicRef), type: try texts.eventType(message.typeRef), timeToLive: message.timeToLive,
+            sequence: message.sequence,
             payload: message.payload)
     }
 }
@@ -128,6 +137,7 @@ final class OneWay {
     func opened(flow id: UInt32, whenFull: WhenFull, window: Credit) { outbox.opened(flow: id, whenFull: whenFull, window: window) }
     func closed(flow id: UInt32) -> Int { outbox.closed(flow: id) }
     func granted(flow id: UInt32, _ limit: Credit, _ priority: Priority = .normal) -> Bool { outbox.granted(flow: id, priority, limit) }
+    func drained(flow id: UInt32, _ priority: Priority = .normal) { outbox.drained(flow: id, priority) }
     func room(flow id: UInt32, _ priority: Priority = .normal) -> Int { outbox.room(flow: id, priority) }
     func blockDeadline(flows ids: [UInt32]) -> Duration { outbox.blockDeadline(flows: ids) }
     func isTurningAway(flows ids: [UInt32]) -> Bool { outbox.isTurningAway(flows: ids) }
@@ -135,12 +145,16 @@ final class OneWay {
     func agreed(_ limits: WireLimits) { outbox.agreed(limits) }
     func send(_ frame: Frame) { outbox.send(frame) }
     func encode(_ message: Message) throws(LLMgineError) -> ByteBuffer { try outbox.encode(message) }
-    func drain(maximum: Int) -> Outbox.Drained { outbox.drain(maximum: maximum) }
+    func drain(maximum: Int, at now: Duration = .zero) -> Outbox.Drained { outbox.drain(maximum: maximum, at: now) }
+    func expire(at now: Duration) { outbox.expire(at: now) }
+    var hasDeadlines: Bool { outbox.hasDeadlines }
     var queued: [(flow: UInt32, messages: Int)] { outbox.queued }
     var controlBytes: Int { outbox.controlBytes }
 
-    func append(_ message: Message, sequence: UInt64, to flows: [UInt32] = [1]) throws(LLMgineError) -> Outbox.Appended {
-        try outbox.append(message, sequence: sequence, to: flows)
+    func append(_ message: Message, sequence: UInt64, to flows: [UInt32] = [1], at now: Duration = .zero) throws(LLMgineError)
+        -> Outbox.Appended
+    {
+        try outbox.append(message, sequence: sequence, to: flows, at: now)
     }
 
     func append(_ sequence: UInt64, to flows: [UInt32] = [1], of topic: Topic = "a", bytes: Int = 8, priority: Priority = .normal) throws

@@ -117,8 +117,10 @@ import Testing
         case .ping: #expect(actions == [.send(.pong(PongFrame(nonce: 7))), .peerInterest(version: 8, hash: 9)])
         case .pong: #expect(actions == [])
         case .leaving: #expect(actions == [.peerLeaving(deadline: .seconds(5))])
-        case .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .fragment, .request, .reply,
-            .replyError, .replyCredit, .cancel, .gossip:
+        case .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .fragment, .drain, .drained, .request,
+            .reply,
+            .replyError, .replyCredit,
+            .cancel, .gossip:
             #expect(actions == [.deliver(frame)])
         }
     }
@@ -253,6 +255,8 @@ extension Frame {
         case .blocked: .blocked(BlockedFrame(flow: 1, atMessages: 1, atBytes: 1, nextBytes: 1, waitingMessages: 1, waitingBytes: 1))
         case .gap: .gap(GapFrame(flow: 1, priority: .low, count: 1))
         case .fragment: .fragment(FragmentFrame(number: 1, isLast: true, bytes: message))
+        case .drain: .drain(DrainFrame(flow: 1, priority: .low))
+        case .drained: .drained(DrainedFrame(flow: 1, priority: .low, atMessages: 1, atBytes: 1))
         case .request:
             .request(RequestFrame(request: 1, flow: 1, deadline: .seconds(1), replyMessages: 1, replyBytes: 1, message: message))
         case .reply: .reply(ReplyFrame(request: 1, isLast: true, message: message))

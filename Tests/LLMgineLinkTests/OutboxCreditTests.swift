@@ -59,6 +59,23 @@ import Testing
         #expect(try link.drained().data == [Parcel([1], [2])])
     }
 
+    @Test func `is given back when the peer asks, and asked for again by what waits`() throws {
+        let link = OneWay(window: Credit(messages: 5, bytes: 100))
+        try link.fill(1...2)
+        #expect(try link.drained().data == [Parcel([1], 1...2)])
+        link.drained(flow: 1)
+        link.drained(flow: 1, .low)
+        link.drained(flow: 7)
+        #expect(
+            try link.drained() == [
+                .drained(1, .normal, at: Credit(messages: 5, bytes: 100)), .drained(1, .low, at: Credit(messages: 5, bytes: 100)),
+            ])
+        try link.fill(3...3)
+        #expect(try link.drained() == [.blocked(1, .normal, at: Credit(messages: 5, bytes: 100))])
+        #expect(link.granted(flow: 1, Credit(messages: 6, bytes: 108)))
+        #expect(try link.drained().data == [Parcel([1], [3])])
+    }
+
     @Test func `never goes back`() throws {
         let link = OneWay(window: .messages(2))
         #expect(!link.granted(flow: 1, .messages(1)))

@@ -149,7 +149,8 @@ private final class RandomLife {
         let types: [String?] = [nil, "T", "U"]
         let message = Message.of(
             try Topic("t\(Int.random(in: 0..<16, using: &random))"), type: types[Int.random(in: 0..<3, using: &random)],
-            bytes: Int.random(in: 0..<30, using: &random) == 0 ? .random(in: 9000...40_000, using: &random) : .random(in: 0...200, using: &random),
+            bytes: Int.random(in: 0..<30, using: &random) == 0
+                ? .random(in: 9000...40_000, using: &random) : .random(in: 0...200, using: &random),
             priority: Int.random(in: 0..<2, using: &random) == 0 ? .normal : Priority.allCases.randomElement(using: &random) ?? .low)
         let appended: Outbox.Appended
         do throws(LLMgineError) {
@@ -220,6 +221,7 @@ private final class RandomLife {
             case .blocked(let id, let priority, let sent):
                 let index = Int(priority.rawValue)
                 #expect(flows[id].map { sent.messages <= $0.granted[index].messages } ?? true, "seed \(seed)")
+            case .expired, .drained: Issue.record("seed \(seed): nothing has a time to live, and nothing was asked back")
             case .other(let type): Issue.record("seed \(seed): a frame \(type.name)")
             }
         }

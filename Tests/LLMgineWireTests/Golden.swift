@@ -87,8 +87,8 @@ struct Golden: Sendable, CustomTestStringConvertible {
             hex: "0000000d23000903ff3f00ac0205808001"),
         Golden(
             name: "GAP",
-            frame: .gap(GapFrame(flow: 9, priority: .low, count: 17)),
-            hex: "000000052600090311"),
+            frame: .gap(GapFrame(flow: 9, priority: .low, cause: .expired, count: 17)),
+            hex: "00000006260009030111"),
         Golden(
             name: "FRAGMENT, the first",
             frame: .fragment(
@@ -105,6 +105,14 @@ struct Golden: Sendable, CustomTestStringConvertible {
             name: "FRAGMENT, the last",
             frame: .fragment(FragmentFrame(number: 1, isLast: true, bytes: ByteBuffer(bytes: [4]))),
             hex: "000000052700010204"),
+        Golden(
+            name: "DRAIN",
+            frame: .drain(DrainFrame(flow: 300, priority: .urgent)),
+            hex: "000000052800ac0200"),
+        Golden(
+            name: "DRAINED",
+            frame: .drained(DrainedFrame(flow: 9, priority: .low, atMessages: 8192, atBytes: 300)),
+            hex: "0000000829000903" + "8040" + "ac02"),
         Golden(
             name: "REQUEST",
             frame: .request(

@@ -97,6 +97,8 @@ package class AnySubscriber: @unchecked Sendable {
     package final func deliver(_ delivery: InboundDelivery) -> Bool { mailbox.deliver(delivery) }
     /// Notes that the publisher's node dropped messages for this subscription.
     package final func noteGap(_ count: Int, priority: Priority) { mailbox.noteGap(count, priority: priority) }
+    /// Notes that messages of the publisher's node were out of time before they could be sent.
+    package final func noteExpired(_ count: UInt64) { statistics.expired.add(min(count, UInt64(UInt32.max)), ordering: .relaxed) }
 }
 
 /// What became of an offer, whatever the type of the mailbox.

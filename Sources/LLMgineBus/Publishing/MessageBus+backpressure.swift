@@ -98,7 +98,9 @@ extension MessageBus {
                 return
             }
             let remote = group.remotes[index - locals.count]
-            guard remote.credit(for: message.message.priority) > 0, case .accepted(let evicted, let rejected) = remote.offer(message.message, sequence: number) else {
+            guard remote.credit(for: message.message.priority) > 0,
+                case .accepted(let evicted, let rejected) = remote.offer(message.message, sequence: number)
+            else {
                 continue
             }
             receipt.accepted += 1

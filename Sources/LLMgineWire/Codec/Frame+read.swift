@@ -44,6 +44,8 @@ extension Frame {
         case .blocked: .blocked(try BlockedFrame(reading: &reader))
         case .gap: .gap(try GapFrame(reading: &reader))
         case .fragment: .fragment(try FragmentFrame(reading: &reader))
+        case .drain: .drain(try DrainFrame(reading: &reader))
+        case .drained: .drained(try DrainedFrame(reading: &reader))
         case .request: .request(try RequestFrame(reading: &reader))
         case .reply: .reply(try ReplyFrame(reading: &reader))
         case .replyError: .replyError(try ReplyErrorFrame(reading: &reader))

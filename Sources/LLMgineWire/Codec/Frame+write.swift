@@ -40,6 +40,8 @@ extension Frame {
         case .blocked(let body): body.write(into: &buffer)
         case .gap(let body): body.write(into: &buffer)
         case .fragment(let body): body.write(into: &buffer)
+        case .drain(let body): body.write(into: &buffer)
+        case .drained(let body): body.write(into: &buffer)
         case .request(let body): body.write(into: &buffer)
         case .reply(let body): body.write(into: &buffer)
         case .replyError(let body): body.write(into: &buffer)

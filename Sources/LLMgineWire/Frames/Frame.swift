@@ -22,6 +22,8 @@ package enum Frame: Sendable, Hashable {
     indirect case blocked(BlockedFrame)
     case gap(GapFrame)
     indirect case fragment(FragmentFrame)
+    case drain(DrainFrame)
+    indirect case drained(DrainedFrame)
 
     // Requests
     indirect case request(RequestFrame)
@@ -54,6 +56,8 @@ package enum Frame: Sendable, Hashable {
         case .blocked: .blocked
         case .gap: .gap
         case .fragment: .fragment
+        case .drain: .drain
+        case .drained: .drained
         case .request: .request
         case .reply: .reply
         case .replyError: .replyError
@@ -82,6 +86,8 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
     case blocked = 0x23
     case gap = 0x26
     case fragment = 0x27
+    case drain = 0x28
+    case drained = 0x29
     case request = 0x30
     case reply = 0x31
     case replyError = 0x32
@@ -107,6 +113,8 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
         case .blocked: "BLOCKED"
         case .gap: "GAP"
         case .fragment: "FRAGMENT"
+        case .drain: "DRAIN"
+        case .drained: "DRAINED"
         case .request: "REQUEST"
         case .reply: "REPLY"
         case .replyError: "REPLY_ERROR"

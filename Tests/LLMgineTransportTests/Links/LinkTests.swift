@@ -189,6 +189,23 @@ struct Neighbourhood {
         #expect(await b.delegate.ending().reason == .shuttingDown)
     }
 
+    @Test func `close when the parts of a message make no sense`() async throws {
+        for part in [
+            FragmentFrame(number: 1, isLast: true, bytes: ByteBuffer(bytes: [1])),
+            FragmentFrame(
+                number: 1, head: .init(priority: .low, flows: [1], baseSequence: 0, payloadBytes: 1 << 20, length: 1 << 40),
+                bytes: ByteBuffer(bytes: [1])),
+        ] {
+            let (a, b) = (try around.station("a"), try around.station("b"))
+            let link = try await around.link(a, b)
+            link.a.send(.fragment(part))
+            let reason: CloseReason = part.head == nil ? .malformed : .limitExceeded
+            #expect(await b.delegate.ending().reason == reason)
+            let ending = await a.delegate.ending()
+            #expect((ending.reason, ending.origin) == (reason, .peer))
+        }
+    }
+
     @Test func `close when one of them finds fault with the other, and both know why`() async throws {
         let (a, b) = (try around.station("a"), try around.station("b"))
         let link = try await around.link(a, b)

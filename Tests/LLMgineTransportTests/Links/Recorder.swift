@@ -77,7 +77,9 @@ final class Recorder: LinkDelegate {
 
     func linkReceived(_ link: LinkConnection, _ frame: Frame) throws(LLMgineError) {
         if case .grant(let grant) = frame {
-            _ = link.update { $0.granted(flow: grant.flow, grant.priority, Credit(messages: grant.maximumMessages, bytes: grant.maximumBytes)) }
+            _ = link.update {
+                $0.granted(flow: grant.flow, grant.priority, Credit(messages: grant.maximumMessages, bytes: grant.maximumBytes))
+            }
         }
         if case .cancel(let cancel) = frame, cancel.request == 666 { throw LLMgineError(.creditOverdrawn, "as asked") }
         note(.frame(frame))
