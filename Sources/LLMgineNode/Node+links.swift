@@ -26,16 +26,21 @@ extension Node: LinkDelegate {
     package func linkReceived(_ connection: LinkConnection, _ data: ReceivedData) throws(LLMgineError) {
         guard let link = link(LinkID(connection.id)) else { return }
         let chunk = WireChunk(data, node: link.peer, incarnation: link.hello.incarnation)
+        var targets: [InboundTarget] = []
+        if data.flows.count > 1 { targets.reserveCapacity(data.flows.count) }
         for id in data.flows {
             guard let subscriber = state.withLock({ $0.subscribers[id] }) ?? state.withLock({ $0.relays[link.id] })?.uplink(id) else {
                 continue  // it has just been cancelled; the peer will hear
             }
             let flow = link.inbound(subscriber, windowBytes: windowBytes)
             try flow.received(messages: chunk.count, bytes: data.index.payloadBytes)
-            if !subscriber.deliver(InboundDelivery(chunk: chunk, credit: flow)) {
+            if data.flows.count > 1 {
+                targets.append(InboundTarget(subscriber: subscriber, credit: flow))
+            } else if !subscriber.deliver(InboundDelivery(chunk: chunk, credit: flow)) {
                 flow.consumed(messages: chunk.count, bytes: data.index.payloadBytes)
             }
         }
+        if !targets.isEmpty { bus.deliver(chunk, bytes: data.index.payloadBytes, to: targets) }
     }
 
     package func linkReceived(_ connection: LinkConnection, _ frame: Frame, message: Message) throws(LLMgineError) {

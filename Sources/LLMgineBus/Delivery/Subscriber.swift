@@ -26,6 +26,8 @@ package class AnySubscriber: @unchecked Sendable {
     let meters: HandlerMeters
     /// The mark of the task that runs the handler.
     let consumer = Atomic<Int>(CurrentTask.none)
+    /// Whether handlers of later stages have given up waiting for this one, until it has handled something.
+    let isLate = Atomic<Bool>(false)
 
     init(
         id: UInt32, filters: [TopicFilter], options: SubscriptionOptions, layout: ValueLayout, eventType: String?,

@@ -12,6 +12,8 @@ import Synchronization
     let groups: [RouteGroup]
     /// Whether all targets are on this node and get every event.
     let isPlain: Bool
+    /// Whether its subscriptions on this node have handlers of different priorities.
+    let isStaged: Bool
     /// What is asked before an event goes anywhere; nil if nothing is.
     let filters: FilterChain?
     /// The only target, if it is a subscription of this node and nothing is asked before.
@@ -25,6 +27,7 @@ import Synchronization
         self.groups = groups
         self.filters = filters
         self.isPlain = remotes.isEmpty && groups.isEmpty
+        self.isStaged = HandlerStages.areMixed(locals)
     }
 
     /// Calls the body with the only target, if it is a subscription of this node and no filter is asked before, without counting a reference: the count lies on a cache

@@ -82,7 +82,12 @@ public enum HandlerOrdering: Sendable, Hashable {
     case session
 }
 
-/// The order in which the subscriptions of one node are offered an event; lower is earlier.
+/// The order in which the handlers of one node get an event; lower is earlier.
+///
+/// Where subscriptions of different priorities match, a handler begins with an event when all those of lower number are done with that event, well or badly,
+/// retries included; those of one number run side by side. An event waits for its own handlers and for no other event. A handler that takes longer than
+/// ``BusConfiguration/handlerPatience`` is not waited for any longer, until it has handled something (observed as `HandlerOvertook`). Members of a queue group stand outside of this order, and each node keeps its
+/// own.
 public struct HandlerPriority: RawRepresentable, Sendable, Hashable, Comparable {
     /// The number; lower is earlier.
     public let rawValue: Int
