@@ -73,7 +73,7 @@ public final class MessageBus: Sendable {
             origin: identity, resilience: configuration.resilience, deadLetters: deadLetters, observability: self.observability,
             metrics: metrics, announcer: Announcer(metrics: metrics))
         desk = RequestDesk(node: configuration.name, timers: timers, tracer: self.observability.tracer)
-        deadLetters.deliver { [weak self] letter in self?.redeliver(letter) ?? false }
+        deadLetters.deliver { [weak self] letter, token in self?.redeliver(letter, token) ?? false }
         services.announcer.announce(on: self)
         observeGauges()
         observeOperations()
