@@ -126,7 +126,8 @@ extension LinkMachine {
                 close(error.reason, detail: error.detail, into: &actions)
             }
         case .reject(let refusal): end(refusal, into: &actions)
-        case .ping, .pong, .leaving, .goodbye, .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .request,
+        case .ping, .pong, .leaving, .goodbye, .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .ack,
+            .request,
             .reply, .replyError, .replyCredit, .cancel, .gossip, .unknown:
             close(.unexpectedFrame, detail: "\(frame.name) before HELLO", into: &actions)
         }
@@ -141,7 +142,7 @@ extension LinkMachine {
             return close(.tooManyFrames, detail: "\(frame.name): more than \(kind.perSecond) a second", into: &actions)
         }
         switch frame {
-        case .data, .request, .reply, .replyError, .intern, .grant, .blocked, .gap, .replyCredit, .cancel, .interest, .interestAck,
+        case .data, .request, .reply, .replyError, .intern, .grant, .blocked, .gap, .ack, .replyCredit, .cancel, .interest, .interestAck,
             .interestWanted, .gossip:
             actions.append(.deliver(frame))
         case .ping(let ping):

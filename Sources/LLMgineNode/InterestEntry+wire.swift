@@ -21,14 +21,14 @@ extension InterestEntry {
         self.init(
             flow: entry.flow, kind: entry.kind == .events ? .events : .responder, filters: entry.filters, group: entry.group,
             whenFull: entry.whenFull,
-            windowMessages: entry.windowMessages, windowBytes: entry.windowBytes)
+            windowMessages: entry.windowMessages, windowBytes: entry.windowBytes, reliable: entry.reliable)
     }
 
     package var wire: InterestFrame.Entry {
         InterestFrame.Entry(
             flow: flow, kind: kind == .events ? .events : .responder, filters: filters, group: group, whenFull: whenFull,
             windowMessages: windowMessages,
-            windowBytes: windowBytes)
+            windowBytes: windowBytes, reliable: reliable)
     }
 }
 

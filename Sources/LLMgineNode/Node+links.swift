@@ -34,6 +34,10 @@ extension Node: LinkDelegate {
             }
             let flow = link.inbound(subscriber, windowBytes: windowBytes)
             try flow.received(messages: chunk.count, bytes: data.index.payloadBytes)
+            if subscriber.options.delivery != .atMostOnce, let inlet = inlet(of: id) {
+                inlet.received(chunk, over: link, in: flow)
+                continue
+            }
             if data.flows.count > 1 {
                 targets.append(InboundTarget(subscriber: subscriber, credit: flow))
             } else if !subscriber.deliver(InboundDelivery(chunk: chunk, credit: flow)) {
@@ -90,6 +94,7 @@ extension Node: LinkDelegate {
                 let subscriber = state.withLock({ $0.subscribers[blocked.flow] }) ?? state.withLock({ $0.relays[id] })?.uplink(blocked.flow)
             else { return }
             link.inbound(subscriber, windowBytes: windowBytes).blocked()
+        case .ack(let ack): try link.outlet(ack.flow)?.acknowledged(ack, over: link)
         case .gap(let gap): state.withLock { $0.subscribers[gap.flow] }?.noteGap(Int(clamping: gap.count), priority: gap.priority)
         case .replyError(let failure):
             let code = LLMgineError.Code(rawValue: failure.code) ?? .remoteError

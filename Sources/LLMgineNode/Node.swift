@@ -49,12 +49,15 @@ public final class Node: Service, Sendable {
     private let advertised = Mutex("")
     /// What peers may have under way to one subscription, in payload bytes: enough for any one message.
     let windowBytes: UInt64
+    /// What is kept for subscriptions of other nodes that have their events at least once.
+    let outlets: Outlets
 
     struct State {
         var links: [LinkID: PeerLink] = [:]
         /// Connections whose handshake ended well, until the broker has decided.
         var candidates: [LinkID: PeerLink] = [:]
         var subscribers: [UInt32: AnySubscriber] = [:]
+        var inlets: [UInt32: Inlet] = [:]
         var dials: [UInt64: String] = [:]
         var listener: LinkListener?
         var relays: [LinkID: LeafRelay] = [:]
@@ -88,6 +91,8 @@ public final class Node: Service, Sendable {
         self.control = group.next()
         self.executor = LinkTaskExecutor(control)
         self.windowBytes = max(4 << 20, UInt64(configuration.maximumPayload) * 2)
+        self.outlets = Outlets(
+            bus: bus, limits: WireLimits(maximumPayload: configuration.maximumPayload), services: Node.outletServices(bus))
         let own = MemberRecord(
             node: configuration.name, incarnation: incarnation, address: settings.advertised, zone: configuration.zone,
             roles: configuration.roles)
@@ -206,6 +211,8 @@ public final class Node: Service, Sendable {
         await onControl { $0.leaveStarted(into: &$1) }
         let end = ContinuousClock.now + deadline
         var left = await bus.stop(deadline: deadline)
+        left.merge(await outlets.drained(until: end), uniquingKeysWith: +)
+        outlets.stop()
         left.merge(await outboxesDrained(until: end), uniquingKeysWith: +)
         await onControl { $0.leaveFinished(into: &$1) }
         let links = state.withLock { Array($0.links.values) + Array($0.candidates.values) }

@@ -27,6 +27,10 @@ final class PeerLink: RemoteLink {
         var slots: [UInt32: (granted: UInt64, used: UInt64)] = [:]
         /// The peer's subscriptions, as the router knows them.
         var routes: [UInt32: RemoteFlow] = [:]
+        /// Those of them that have their events at least once.
+        var outlets: [UInt32: Outlet] = [:]
+        /// Whether the peer wants no new work.
+        var isDraining = false
     }
 
     init(connection: LinkConnection, hello: HelloFrame) {
@@ -58,6 +62,19 @@ final class PeerLink: RemoteLink {
     func closed(_ flow: UInt32) -> RemoteFlow? {
         connection.update { outbox in _ = outbox.closed(flow: flow) }
         return state.withLock { $0.routes.removeValue(forKey: flow) }
+    }
+
+    func note(_ outlet: Outlet, for flow: UInt32) { state.withLock { $0.outlets[flow] = outlet } }
+    func outlet(_ flow: UInt32) -> Outlet? { state.withLock { $0.outlets[flow] } }
+    var isDraining: Bool { state.withLock { $0.isDraining } }
+    func drains() { state.withLock { $0.isDraining = true } }
+
+    /// The link is over: its outlets hang on it no more.
+    func takeOutlets() -> [Outlet] {
+        state.withLock { state in
+            defer { state.outlets = [:] }
+            return Array(state.outlets.values)
+        }
     }
 
     func routes() -> [RemoteFlow] { state.withLock { Array($0.routes.values) } }
@@ -235,11 +252,16 @@ extension AnySubscriber {
     /// What each peer may have under way: as many messages as the queue takes.
     func window(bytes: UInt64) -> Credit { Credit(messages: UInt64(options.capacity), bytes: bytes) }
 
+    private var reliableFlow: ReliableFlow? {
+        guard options.relaysFor == nil else { return nil }
+        return options.delivery.atLeastOnceOptions.map { ReliableFlow(name: options.name ?? "", retention: $0.retention) }
+    }
+
     /// What peers are told of it.
     func entry(windowBytes: UInt64) -> InterestEntry {
         InterestEntry(
             flow: id, kind: .events, filters: filters, group: options.group, whenFull: options.whenFull,
             windowMessages: UInt64(options.capacity),
-            windowBytes: windowBytes)
+            windowBytes: windowBytes, reliable: reliableFlow)
     }
 }

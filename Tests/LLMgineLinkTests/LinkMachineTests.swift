@@ -117,7 +117,8 @@ import Testing
         case .ping: #expect(actions == [.send(.pong(PongFrame(nonce: 7))), .peerInterest(version: 8, hash: 9)])
         case .pong: #expect(actions == [])
         case .leaving: #expect(actions == [.peerLeaving(deadline: .seconds(5))])
-        case .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .request, .reply, .replyError, .replyCredit,
+        case .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .ack, .request, .reply, .replyError,
+            .replyCredit,
             .cancel, .gossip:
             #expect(actions == [.deliver(frame)])
         }
@@ -252,6 +253,7 @@ extension Frame {
         case .grant: .grant(GrantFrame(flow: 1, maximumMessages: 1, maximumBytes: 1))
         case .blocked: .blocked(BlockedFrame(flow: 1, atMessages: 1, atBytes: 1))
         case .gap: .gap(GapFrame(flow: 1, priority: .low, count: 1))
+        case .ack: .ack(AckFrame(flow: 1, priority: .low, upTo: 1))
         case .request:
             .request(RequestFrame(request: 1, flow: 1, deadline: .seconds(1), replyMessages: 1, replyBytes: 1, message: message))
         case .reply: .reply(ReplyFrame(request: 1, isLast: true, message: message))

@@ -84,6 +84,10 @@ struct Golden: Sendable, CustomTestStringConvertible {
             frame: .blocked(BlockedFrame(flow: 9, atMessages: 8191, atBytes: 0)),
             hex: "00000006230009ff3f00"),
         Golden(
+            name: "ACK",
+            frame: .ack(AckFrame(flow: 9, priority: .normal, upTo: 300, beyond: [302..<304, 400..<401])),
+            hex: "0000000b25000902ac020202026001"),
+        Golden(
             name: "GAP",
             frame: .gap(GapFrame(flow: 9, priority: .low, count: 17)),
             hex: "000000052600090311"),

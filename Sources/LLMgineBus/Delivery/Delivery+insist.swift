@@ -124,7 +124,7 @@ extension Subscriber {
     }
 
     private func decide(_ error: any Error, attempt: Int) -> RetryDecision {
-        guard let retry = services.resilience.retry, keepsTrying else { return .giveUp(.exhausted) }
+        guard let retry = retryPolicy, keepsTrying else { return .giveUp(.exhausted) }
         return retry.decide(afterAttempt: attempt, error: error, random: Double.random(in: 0..<1))
     }
 
@@ -166,6 +166,7 @@ extension Subscriber {
         since began: Duration = SystemClock.sinceEpoch()
     ) {
         defer { envelope.extras?.token?.settle() }
+        if error.code == .stopped, returns(envelope) { return }
         statistics.deadLettered.add(1, ordering: .relaxed)
         if error.code == .stopped {
             statistics.stopped.add(1, ordering: .relaxed)

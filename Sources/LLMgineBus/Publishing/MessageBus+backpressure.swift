@@ -43,12 +43,18 @@ extension MessageBus {
                     try await wait(in: mailbox, above: mailbox.releaseLevel, until: min(end, .now + delay))
                 }
                 mailbox.grantPass()
+            case .waitForRoom where !mayWait && subscriber.mayLoseNothing:
+                return subscriber.refuse(&receipt, refused)
             case .waitForRoom where !mayWait:
                 mailbox.demote()
                 receipt.slow.append(subscriber.name)
             case .waitForRoom:
                 hasWaited = true
                 if try await !wait(in: mailbox, above: mailbox.capacity - 1, until: end), ContinuousClock.now >= end {
+                    if subscriber.mayLoseNothing {
+                        receipt.waited += ContinuousClock.now - started
+                        return subscriber.refuse(&receipt, refused)
+                    }
                     mailbox.demote()
                     receipt.slow.append(subscriber.name)
                 }

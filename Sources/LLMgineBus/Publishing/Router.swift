@@ -171,22 +171,23 @@ final class Router: Sendable {
         }
         return Route(
             locals: locals.sorted(by: AnySubscriber.isOfferedBefore),
-            remotes: onePerLink(flows),
+            remotes: routes(to: flows),
             groups: groups.sorted { $0.key < $1.key }.map { name, members in
-                RouteGroup(name: name, locals: members.locals, remotes: members.flows.map { $0.link.route(flows: [$0.flow]) })
+                RouteGroup(name: name, locals: members.locals, remotes: members.flows.map { $0.way.route(to: [$0.flow]) })
             }, filters: filters)
     }
 
-    private static func onePerLink(_ flows: [RemoteFlow]) -> [any RemoteRoute] {
-        var links: [(link: any RemoteLink, flows: [UInt32])] = []
+    /// One copy of an event goes to each way, however many flows lie at its end.
+    private static func routes(to flows: [RemoteFlow]) -> [any RemoteRoute] {
+        var ways: [(way: RemoteFlow.Way, flows: [UInt32])] = []
         for flow in flows {
-            if let index = links.firstIndex(where: { $0.link === flow.link }) {
-                links[index].flows.append(flow.flow)
+            if let index = ways.firstIndex(where: { $0.way.end === flow.way.end }) {
+                ways[index].flows.append(flow.flow)
             } else {
-                links.append((flow.link, [flow.flow]))
+                ways.append((flow.way, [flow.flow]))
             }
         }
-        return links.map { $0.link.route(flows: $0.flows.sorted()) }
+        return ways.map { $0.way.route(to: $0.flows.sorted()) }
     }
 }
 
@@ -235,13 +236,39 @@ struct RouteCache {
 
 /// A subscription on another node, as this node routes to it.
 package final class RemoteFlow: Sendable {
-    package let link: any RemoteLink
+    /// How it is reached.
+    package enum Way: Sendable {
+        /// With others over the link that it lies at the end of.
+        case link(any RemoteLink)
+        /// On its own, whether there is a link at the moment or not.
+        case own(any RemoteRoute)
+
+        var end: AnyObject {
+            switch self {
+            case .link(let link): link
+            case .own(let route): route
+            }
+        }
+
+        func route(to flows: [UInt32]) -> any RemoteRoute {
+            switch self {
+            case .link(let link): link.route(flows: flows)
+            case .own(let route): route
+            }
+        }
+    }
+
+    package let way: Way
     package let flow: UInt32
     package let filters: [TopicFilter]
     package let group: String?
 
-    package init(link: any RemoteLink, flow: UInt32, filters: [TopicFilter], group: String?) {
-        self.link = link
+    package convenience init(link: any RemoteLink, flow: UInt32, filters: [TopicFilter], group: String?) {
+        self.init(by: .link(link), flow: flow, filters: filters, group: group)
+    }
+
+    package init(by way: Way, flow: UInt32, filters: [TopicFilter], group: String?) {
+        self.way = way
         self.flow = flow
         self.filters = filters
         self.group = group

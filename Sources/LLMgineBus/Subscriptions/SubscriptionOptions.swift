@@ -26,6 +26,10 @@ public struct SubscriptionOptions: Sendable {
     public var handlerPriority: HandlerPriority
     /// Whether other nodes may send here. Default true.
     public var isRemote: Bool
+    /// What is promised about events that come from other nodes. Default: at most once. A subscription that has its events at least once never
+    /// lets one go to make room: its queue must make publishers wait or refuse what is new. With a ``name`` it is the same subscription after a
+    /// restart, and gets what was not processed before.
+    public var delivery: DeliveryMode
     /// The leaf that the subscription stands for, whose own events it does not get.
     package var relaysFor: LeafID?
 
@@ -33,8 +37,9 @@ public struct SubscriptionOptions: Sendable {
     public init(
         name: String? = nil, group: String? = nil, capacity: Int = 10_000, whenFull: WhenFull = .block, concurrency: Int = 1,
         session: SessionID = .bus, handlerPriority: HandlerPriority = .normal, isRemote: Bool = true,
-        ordering: HandlerOrdering = .subscription, handlerDeadline: Duration? = nil
+        ordering: HandlerOrdering = .subscription, handlerDeadline: Duration? = nil, delivery: DeliveryMode = .atMostOnce
     ) {
+        self.delivery = delivery
         self.name = name
         self.group = group
         self.queue = BoundedEventQueue(capacity: capacity)
@@ -51,11 +56,11 @@ public struct SubscriptionOptions: Sendable {
     public init(
         name: String? = nil, group: String? = nil, queue: BoundedEventQueue, concurrency: Int = 1, session: SessionID = .bus,
         handlerPriority: HandlerPriority = .normal, isRemote: Bool = true, ordering: HandlerOrdering = .subscription,
-        handlerDeadline: Duration? = nil
+        handlerDeadline: Duration? = nil, delivery: DeliveryMode = .atMostOnce
     ) {
         self.init(
             name: name, group: group, concurrency: concurrency, session: session, handlerPriority: handlerPriority, isRemote: isRemote,
-            ordering: ordering, handlerDeadline: handlerDeadline)
+            ordering: ordering, handlerDeadline: handlerDeadline, delivery: delivery)
         self.queue = queue
     }
 

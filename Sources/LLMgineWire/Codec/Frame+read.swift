@@ -43,6 +43,7 @@ extension Frame {
         case .grant: .grant(try GrantFrame(reading: &reader))
         case .blocked: .blocked(try BlockedFrame(reading: &reader))
         case .gap: .gap(try GapFrame(reading: &reader))
+        case .ack: .ack(try AckFrame(reading: &reader))
         case .request: .request(try RequestFrame(reading: &reader))
         case .reply: .reply(try ReplyFrame(reading: &reader))
         case .replyError: .replyError(try ReplyErrorFrame(reading: &reader))

@@ -39,6 +39,7 @@ extension Frame {
         case .grant(let body): body.write(into: &buffer)
         case .blocked(let body): body.write(into: &buffer)
         case .gap(let body): body.write(into: &buffer)
+        case .ack(let body): body.write(into: &buffer)
         case .request(let body): body.write(into: &buffer)
         case .reply(let body): body.write(into: &buffer)
         case .replyError(let body): body.write(into: &buffer)

@@ -21,6 +21,7 @@ package enum Frame: Sendable, Hashable {
     indirect case grant(GrantFrame)
     indirect case blocked(BlockedFrame)
     case gap(GapFrame)
+    indirect case ack(AckFrame)
 
     // Requests
     indirect case request(RequestFrame)
@@ -52,6 +53,7 @@ package enum Frame: Sendable, Hashable {
         case .grant: .grant
         case .blocked: .blocked
         case .gap: .gap
+        case .ack: .ack
         case .request: .request
         case .reply: .reply
         case .replyError: .replyError
@@ -78,6 +80,7 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
     case data = 0x21
     case grant = 0x22
     case blocked = 0x23
+    case ack = 0x25
     case gap = 0x26
     case request = 0x30
     case reply = 0x31
@@ -102,6 +105,7 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
         case .data: "DATA"
         case .grant: "GRANT"
         case .blocked: "BLOCKED"
+        case .ack: "ACK"
         case .gap: "GAP"
         case .request: "REQUEST"
         case .reply: "REPLY"
