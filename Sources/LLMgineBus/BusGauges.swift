@@ -54,8 +54,12 @@ extension MessageBus {
         registry.withLock { registry in (registry.named[name] ?? []).compactMap { registry.subscriptions[$0]?.subscriber } }
     }
 
-    /// Puts a dead letter back into the queue of a subscription of the name that failed, if there is room.
+    /// Puts a dead letter back into the queue of a subscription of the name that failed, if there is room and the rules of today allow it.
     func redeliver(_ letter: DeadLetter) -> Bool {
+        if let rules = router.rules, !rules.replay(letter.message.node, letter.content.topic) {
+            noteDenied("replay", of: letter.message.node)
+            return false
+        }
         if let id = letter.command { return executeAgain(letter, id) }
         if letter.isOfSchedule { return scheduleAgain(letter) }
         let extras = MessageExtras(headers: letter.content.headers, trace: letter.content.trace, timeToLive: nil)

@@ -15,6 +15,8 @@ final class PeerLink: RemoteLink {
     let id: LinkID
     let hello: HelloFrame
     let isLeaf: Bool
+    /// What the peer is allowed; nil if no rule is about it.
+    let grant: TopicGrant?
     private let state = Mutex(State())
 
     private struct State {
@@ -27,9 +29,14 @@ final class PeerLink: RemoteLink {
         var slots: [UInt32: (granted: UInt64, used: UInt64)] = [:]
         /// The peer's subscriptions, as the router knows them.
         var routes: [UInt32: RemoteFlow] = [:]
+        /// The peer's subscriptions that are not served because a rule denies all they could get.
+        var refused: [UInt32: [TopicFilter]] = [:]
+        /// What has been said about the peer in the log.
+        var denials: Set<TopicPermission.Action> = []
     }
 
-    init(connection: LinkConnection, hello: HelloFrame) {
+    init(connection: LinkConnection, hello: HelloFrame, grant: TopicGrant? = nil) {
+        self.grant = grant
         self.connection = connection
         self.id = LinkID(connection.id)
         self.hello = hello
@@ -57,8 +64,19 @@ final class PeerLink: RemoteLink {
 
     func closed(_ flow: UInt32) -> RemoteFlow? {
         connection.update { outbox in _ = outbox.closed(flow: flow) }
-        return state.withLock { $0.routes.removeValue(forKey: flow) }
+        return state.withLock { state in
+            state.refused[flow] = nil
+            return state.routes.removeValue(forKey: flow)
+        }
     }
+
+    // MARK: Permissions
+
+    func mayReceive(_ topic: Topic) -> Bool { grant?.subscribe.permits(topic) ?? true }
+    func refused(_ entry: InterestEntry) { state.withLock { $0.refused[entry.flow] = entry.filters } }
+    var refused: [[TopicFilter]] { state.withLock { $0.refused.sorted { $0.key < $1.key }.map(\.value) } }
+    /// Whether to say so in the log: once a link.
+    func isFirstDenial(of action: TopicPermission.Action) -> Bool { state.withLock { $0.denials.insert(action).inserted } }
 
     func routes() -> [RemoteFlow] { state.withLock { Array($0.routes.values) } }
 

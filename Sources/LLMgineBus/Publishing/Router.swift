@@ -14,16 +14,25 @@ import Synchronization
     let isPlain: Bool
     /// What is asked before an event goes anywhere; nil if nothing is.
     let filters: FilterChain?
+    /// Why this node may not publish here; nil if it may. What it relays for a leaf is the leaf's to answer for.
+    let refusal: LLMgineError?
+    /// Whether this node's own subscriptions may get what is published here.
+    let isOpen: Bool
     /// The only target, if it is a subscription of this node and nothing is asked before.
     private let sole: Unmanaged<AnySubscriber>?
 
-    init(locals: [AnySubscriber], remotes: [any RemoteRoute], groups: [RouteGroup], filters: FilterChain?) {
-        let isSole = locals.count == 1 && remotes.isEmpty && groups.isEmpty && filters == nil
+    init(
+        locals: [AnySubscriber], remotes: [any RemoteRoute], groups: [RouteGroup], filters: FilterChain?, refusal: LLMgineError? = nil,
+        isOpen: Bool = true
+    ) {
+        let isSole = locals.count == 1 && remotes.isEmpty && groups.isEmpty && filters == nil && refusal == nil
         unsafe sole = isSole ? Unmanaged.passUnretained(locals[0]) : nil
         self.locals = locals
         self.remotes = remotes
         self.groups = groups
         self.filters = filters
+        self.refusal = refusal
+        self.isOpen = isOpen
         self.isPlain = remotes.isEmpty && groups.isEmpty
     }
 
@@ -74,6 +83,14 @@ final class Router: Sendable {
             if case .local(let subscriber) = self, subscriber.options.session != .bus { subscriber } else { nil }
         }
 
+        /// Whether the very topic is allowed there: a filter with a wildcard may match more than is.
+        func mayGet(_ topic: Topic, orElse isOpen: Bool) -> Bool {
+            switch self {
+            case .local(let subscriber): subscriber.options.receives?(topic) ?? isOpen
+            case .remote(let flow): flow.link.mayReceive(topic)
+            }
+        }
+
         func hash(into hasher: inout Hasher) {
             switch self {
             case .local(let subscriber): hasher.combine(ObjectIdentifier(subscriber))
@@ -86,6 +103,7 @@ final class Router: Sendable {
         var trie = TopicTrie<Target>()
         var count = 0
         var filters: FilterChain?
+        var rules: TopicRules?
     }
 
     let scopes = SessionScopes()
@@ -110,7 +128,7 @@ final class Router: Sendable {
         // Both locks: a change of the table clears the caches while it holds the table, so nothing stale is stored.
         return table.withLock { table in
             misses.add(1, ordering: .relaxed)
-            let route = Router.makeRoute(table.trie.matches(topic), table.filters)
+            let route = Router.makeRoute(of: topic, table.trie.matches(topic), table.filters, table.rules)
             stripe.cache.withLock { $0.store(route, for: topic) }
             return route
         }
@@ -126,6 +144,16 @@ final class Router: Sendable {
             clearCaches()
         }
     }
+
+    /// Has every topic judged from now on.
+    func enforce(_ rules: TopicRules) {
+        table.withLock { table in
+            table.rules = rules
+            clearCaches()
+        }
+    }
+
+    var rules: TopicRules? { table.withLock { $0.rules } }
 
     func add(_ target: Target, filters: [TopicFilter]) {
         if let subscriber = target.scoped { return scopes.add(subscriber) }
@@ -149,12 +177,13 @@ final class Router: Sendable {
         for stripe in caches { stripe.cache.withLock { $0.removeAll() } }
     }
 
-    private static func makeRoute(_ targets: [Target], _ filters: FilterChain?) -> Route {
+    private static func makeRoute(of topic: Topic, _ targets: [Target], _ filters: FilterChain?, _ rules: TopicRules?) -> Route {
+        let isOpen = rules?.receive(topic) ?? true
         var seen: Set<Target> = []
         var locals: [AnySubscriber] = []
         var flows: [RemoteFlow] = []
         var groups: [String: (locals: [AnySubscriber], flows: [RemoteFlow])] = [:]
-        for target in targets where seen.insert(target).inserted {
+        for target in targets where target.mayGet(topic, orElse: isOpen) && seen.insert(target).inserted {
             switch target {
             case .local(let subscriber):
                 if let group = subscriber.options.group {
@@ -171,7 +200,7 @@ final class Router: Sendable {
             remotes: onePerLink(flows),
             groups: groups.sorted { $0.key < $1.key }.map { name, members in
                 RouteGroup(name: name, locals: members.locals, remotes: members.flows.map { $0.link.route(flows: [$0.flow]) })
-            }, filters: filters)
+            }, filters: filters, refusal: rules?.publish(topic), isOpen: isOpen)
     }
 
     private static func onePerLink(_ flows: [RemoteFlow]) -> [any RemoteRoute] {
@@ -249,6 +278,8 @@ package final class RemoteFlow: Sendable {
 package protocol RemoteLink: AnyObject, Sendable {
     /// The node at the other end.
     var peer: NodeID { get }
+    /// Whether the peer may receive what is published on the topic.
+    func mayReceive(_ topic: Topic) -> Bool
     /// Runs tasks where the link's bytes arrive; nil if it has no such place.
     var executor: (any TaskExecutor)? { get }
     /// The way to these flows: one copy of a message serves them all.
@@ -270,6 +301,7 @@ package protocol RemoteLink: AnyObject, Sendable {
 }
 
 extension RemoteLink {
+    package func mayReceive(_ topic: Topic) -> Bool { true }
     package var executor: (any TaskExecutor)? { nil }
 }
 
