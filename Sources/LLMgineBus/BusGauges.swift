@@ -54,8 +54,13 @@ extension MessageBus {
         registry.withLock { registry in (registry.named[name] ?? []).compactMap { registry.subscriptions[$0]?.subscriber } }
     }
 
-    /// Puts a dead letter back into the queue of a subscription of the name that failed, if there is room. The token is settled when it is done with.
+    /// Puts a dead letter back into the queue of a subscription of the name that failed, if there is room and the rules of today allow it. The token is
+    /// settled when it is done with.
     func redeliver(_ letter: DeadLetter, _ token: DeliveryToken) -> Bool {
+        if let rules = router.rules, !rules.replay(letter.message.node, letter.content.topic) {
+            noteDenied("replay", of: letter.message.node)
+            return false
+        }
         if letter.command != nil { return executeAgain(letter, token) }
         if letter.isOfSchedule { return scheduleAgain(letter) }
         let extras = MessageExtras(headers: letter.content.headers, trace: letter.content.trace, expires: nil, token: token)

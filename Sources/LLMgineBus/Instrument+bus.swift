@@ -4,6 +4,10 @@ extension Instrument {
     /// Events that a filter stopped.
     public static let eventsFiltered = Instrument(
         .counter, "llmgine.events.filtered", unit: "{event}", "Events that a filter stopped when they were published.")
+    /// What a topic permission stopped.
+    public static let permissionsDenied = Instrument(
+        .counter, "llmgine.permissions.denied",
+        "What a topic permission stopped, by action (publish, subscribe, request, deliver, replay) and the node that wanted it.")
     /// Filters that threw.
     public static let filterFaults = Instrument(.counter, "llmgine.filters.failed", "Calls of event filters that threw.")
     /// Events that were kept for a subscription of another node and could not be brought to it.

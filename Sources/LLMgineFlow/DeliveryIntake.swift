@@ -72,6 +72,12 @@ package struct DeliveryIntake: Sendable {
         return (.deliver, .not)
     }
 
+    /// A message came that its sender had no right to publish: there is nothing to wait for.
+    package mutating func refused(over link: UInt64, priority: Priority) -> Due {
+        let ordinal = ledgers[link, default: Array(repeating: AckLedger(), count: 4)][Int(priority.rawValue)].noteArrival()
+        return settle(Place(link: link, priority: priority, ordinal: ordinal))
+    }
+
     /// The handler has processed the message, or it went to the dead letters. - Returns: the links over which that is to be said.
     package mutating func settled(_ id: MessageID) -> [(link: UInt64, due: Due)] {
         (open.removeValue(forKey: id) ?? []).map { ($0.link, settle($0)) }

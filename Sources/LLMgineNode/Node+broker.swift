@@ -139,7 +139,7 @@ extension Node {
     // MARK: Interest
 
     private func routeAdded(_ id: LinkID, _ entry: InterestEntry, leaf: Bool) {
-        guard let link = link(id) else { return }
+        guard let link = link(id), !refuses(entry, of: link) else { return }
         if leaf {
             state.withLock { $0.relays[id] }?.opened(entry)
             return

@@ -14,7 +14,8 @@ import Synchronization
 /// What links report, on their own event loops.
 extension Node: LinkDelegate {
     package func linkEstablished(_ connection: LinkConnection, session: LinkSession) {
-        let link = PeerLink(connection: connection, hello: session.peer)
+        let grant = permissions.grant(for: session.peer.node, roles: session.roles)
+        let link = PeerLink(connection: connection, hello: session.peer, grant: grant)
         state.withLock { $0.candidates[link.id] = link }
         let info = PeerInfo(
             node: session.peer.node, incarnation: session.peer.incarnation, kind: link.isLeaf ? .leaf : .core, roles: session.peer.roles,
@@ -28,16 +29,20 @@ extension Node: LinkDelegate {
         let chunk = WireChunk(data, node: link.peer, incarnation: link.hello.incarnation)
         var targets: [InboundTarget] = []
         if data.flows.count > 1 { targets.reserveCapacity(data.flows.count) }
+        let refused = data.refused
+        if refused.messages > 0 { noteRefused(refused.messages, on: data.topicIfRefused, of: link) }
         for id in data.flows {
             guard let subscriber = state.withLock({ $0.subscribers[id] }) ?? state.withLock({ $0.relays[link.id] })?.uplink(id) else {
                 continue  // it has just been cancelled; the peer will hear
             }
             let flow = link.inbound(subscriber, windowBytes: windowBytes)
-            try flow.received(messages: chunk.count, bytes: data.index.payloadBytes)
+            try flow.received(messages: chunk.count + refused.messages, bytes: data.index.payloadBytes + refused.bytes)
+            if refused.messages > 0 { flow.consumed(messages: refused.messages, bytes: refused.bytes) }
             if subscriber.options.delivery != .atMostOnce, let inlet = inlet(of: id) {
-                inlet.received(chunk, over: link, in: flow)
+                inlet.received(chunk, over: link, in: flow, refused: refused.positions)
                 continue
             }
+            guard chunk.count > 0 else { continue }
             if data.flows.count > 1 {
                 targets.append(InboundTarget(subscriber: subscriber, credit: flow))
             } else if !subscriber.deliver(InboundDelivery(chunk: chunk, credit: flow)) {
@@ -67,6 +72,11 @@ extension Node: LinkDelegate {
         }
         try link.spendSlot(responder)
         link.arrived(frame.request)
+        if let refusal = refusal(of: message.topic, askedOver: link) {
+            noteRefused(1, on: message.topic, of: link)
+            link.sendReplyError(frame.request, refusal)
+            return link.finished(frame.request, flow: frame.flow)
+        }
         let incoming = bus.requestReceived(
             frame.request, by: responder, from: link.peer, deadline: frame.deadline, replyWindow: frame.replyMessages, message, over: link
         ) { link.finished(frame.request, flow: frame.flow) }

@@ -47,6 +47,10 @@ public final class Node: Service, Sendable {
     private let epoch = ContinuousClock.now
     /// What HELLO says where this node can be reached; known once the port is bound.
     private let advertised = Mutex("")
+    /// Who may publish and receive what.
+    let permissions: PermissionTable
+    /// What this node itself is allowed; nil if no rule is about it.
+    let ownGrant: TopicGrant?
     /// What peers may have under way to one subscription, in payload bytes: enough for any one message.
     let windowBytes: UInt64
     /// What is kept for subscriptions of other nodes that have their events at least once.
@@ -90,6 +94,8 @@ public final class Node: Service, Sendable {
         self.group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.eventLoops))
         self.control = group.next()
         self.executor = LinkTaskExecutor(control)
+        self.permissions = PermissionTable(configuration.permissions)
+        self.ownGrant = permissions.grant(for: configuration.name, roles: settings.material.roles)
         self.windowBytes = max(4 << 20, UInt64(configuration.maximumPayload) * 2)
         self.outlets = Outlets(
             bus: bus, limits: WireLimits(maximumPayload: configuration.maximumPayload), services: Node.outletServices(bus))
@@ -127,6 +133,7 @@ public final class Node: Service, Sendable {
         }
         advertised.withLock { [address] in $0 = address }
         state.withLock { $0.endpoint = endpoint }
+        enforcePermissions()
         bus.attach(self)
         try await respondToAdministration()
         let known = address

@@ -15,6 +15,8 @@ final class PeerLink: RemoteLink {
     let id: LinkID
     let hello: HelloFrame
     let isLeaf: Bool
+    /// What the peer is allowed; nil if no rule is about it.
+    let grant: TopicGrant?
     private let state = Mutex(State())
 
     private struct State {
@@ -31,9 +33,14 @@ final class PeerLink: RemoteLink {
         var outlets: [UInt32: Outlet] = [:]
         /// Whether the peer wants no new work.
         var isDraining = false
+        /// The peer's subscriptions that are not served because a rule denies all they could get.
+        var refused: [UInt32: [TopicFilter]] = [:]
+        /// What has been said about the peer in the log.
+        var denials: Set<TopicPermission.Action> = []
     }
 
-    init(connection: LinkConnection, hello: HelloFrame) {
+    init(connection: LinkConnection, hello: HelloFrame, grant: TopicGrant? = nil) {
+        self.grant = grant
         self.connection = connection
         self.id = LinkID(connection.id)
         self.hello = hello
@@ -61,7 +68,10 @@ final class PeerLink: RemoteLink {
 
     func closed(_ flow: UInt32) -> RemoteFlow? {
         connection.update { outbox in _ = outbox.closed(flow: flow) }
-        return state.withLock { $0.routes.removeValue(forKey: flow) }
+        return state.withLock { state in
+            state.refused[flow] = nil
+            return state.routes.removeValue(forKey: flow)
+        }
     }
 
     func note(_ outlet: Outlet, for flow: UInt32) { state.withLock { $0.outlets[flow] = outlet } }
@@ -76,6 +86,14 @@ final class PeerLink: RemoteLink {
             return Array(state.outlets.values)
         }
     }
+
+    // MARK: Permissions
+
+    func mayReceive(_ topic: Topic) -> Bool { grant?.subscribe.permits(topic) ?? true }
+    func refused(_ entry: InterestEntry) { state.withLock { $0.refused[entry.flow] = entry.filters } }
+    var refused: [[TopicFilter]] { state.withLock { $0.refused.sorted { $0.key < $1.key }.map(\.value) } }
+    /// Whether to say so in the log: once a link.
+    func isFirstDenial(of action: TopicPermission.Action) -> Bool { state.withLock { $0.denials.insert(action).inserted } }
 
     func routes() -> [RemoteFlow] { state.withLock { Array($0.routes.values) } }
 

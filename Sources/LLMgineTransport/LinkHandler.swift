@@ -28,6 +28,7 @@ final class LinkHandler: ChannelInboundHandler {
     private var machine: LinkMachine?
     private var decoder = FrameDecoder()
     private var texts = InternedTexts()
+    private var verdicts: TopicVerdicts?
     private var actions: [LinkAction] = []
     private var context: ChannelHandlerContext?
     private var tick: RepeatedTask?
@@ -56,7 +57,7 @@ final class LinkHandler: ChannelInboundHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard let admitted = event as? PeerAdmitted, machine == nil, !isOver else { return context.fireUserInboundEventTriggered(event) }
-        let certified = PeerIdentity(cluster: admitted.identity.cluster, node: admitted.identity.node)
+        let certified = PeerIdentity(cluster: admitted.identity.cluster, node: admitted.identity.node, roles: admitted.roles)
         machine = LinkMachine(role: connection.role, ours: hello, certified: certified, settings: settings)
         machine?.opened(at: LinkHandler.now, into: &actions)
         perform(context)
@@ -211,6 +212,7 @@ final class LinkHandler: ChannelInboundHandler {
             decoder.maximumFrame = session.limits.maximumFrame
             connection.update { $0.agreed(session.limits) }
             delegate.linkEstablished(connection, session: session)
+            verdicts = delegate.linkRules(connection).map(TopicVerdicts.init)
             flush()
         case .deliver(let frame):
             do throws(LLMgineError) { try deliver(frame) } catch { fail(error, context) }
@@ -239,9 +241,12 @@ final class LinkHandler: ChannelInboundHandler {
 
     private func deliver(_ frame: Frame) throws(LLMgineError) {
         switch frame {
-        case .intern(let intern): try texts.define(intern)
+        case .intern(let intern):
+            try texts.define(intern)
+            if intern.id == 1 { verdicts?.forget() }
         case .data(let data):
             let index = try data.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
+            guard verdicts == nil else { return try deliver(data, judging: index) }
             try delegate.linkReceived(
                 connection, ReceivedData(priority: data.priority, flows: data.flows, index: index, names: try names(of: index)))
         case .request(let request):
@@ -252,6 +257,28 @@ final class LinkHandler: ChannelInboundHandler {
             try delegate.linkReceived(connection, frame, message: try message(of: index, needsTopic: false))
         default: try delegate.linkReceived(connection, frame)
         }
+    }
+
+    /// Delivers those of the messages that the peer may publish, by the literal topic of each.
+    private func deliver(_ data: DataFrame, judging index: MessageIndex) throws(LLMgineError) {
+        var refused: Set<UInt32> = []
+        for entry in index.entries {
+            let isAdmitted = try verdicts?.admits(entry.topicRef, try texts.topic(entry.topicRef)) ?? true
+            if !isAdmitted { refused.insert(entry.topicRef) }
+        }
+        // All have a topic, which `index` and `names` make sure of, so what is refused is refused as a whole and nothing more can be wrong.
+        let names = try names(of: index)
+        guard !refused.isEmpty else {
+            return try delegate.linkReceived(
+                connection, ReceivedData(priority: data.priority, flows: data.flows, index: index, names: names))
+        }
+        let kept = index.filtered { !refused.contains($0.topicRef) }
+        let positions = index.entries.indices.filter { refused.contains(index.entries[$0].topicRef) }
+        try delegate.linkReceived(
+            connection,
+            ReceivedData(
+                priority: data.priority, flows: data.flows, index: kept, names: kept.count == 0 ? names : try self.names(of: kept),
+                refused: (positions.count, index.payloadBytes - kept.payloadBytes, Set(positions))))
     }
 
     private func names(of index: MessageIndex) throws(LLMgineError) -> ReceivedData.Names {

@@ -37,7 +37,8 @@ extension MessageBus {
     /// Returns once the event is in the queue of every subscription that matched, which is at once unless one of them asks publishers to wait
     /// (``WhenFull/block(deadline:)``) and is full. What became of the event is in the receipt; a slow subscriber is not an error.
     /// - Parameter topic: where to; by default the event type's own topic.
-    /// - Throws: `stopped`, `badPayload` if it must be encoded and cannot be, `cancelled` if the task is cancelled while it waits.
+    /// - Throws: `stopped`, `badPayload` if it must be encoded and cannot be, `cancelled` if the task is cancelled while it waits,
+    ///   `permissionDenied` if a topic permission of the node stands against it.
     @discardableResult
     public func publish<E: Event>(
         _ event: E, to topic: Topic = E.topic, options: PublishOptions = PublishOptions()
@@ -83,7 +84,9 @@ extension MessageBus {
     private func publishAtOnce(_ message: borrowing Message, number: UInt64) throws(LLMgineError) -> PublishReceipt? {
         guard !observability.tracer.isEnabled else { return nil }
         let route = router.route(for: message.topic, in: message.session)
-        guard route.locals.isEmpty, route.groups.isEmpty, route.filters == nil, route.remotes.count == 1 else { return nil }
+        guard route.locals.isEmpty, route.groups.isEmpty, route.filters == nil, route.refusal == nil, route.remotes.count == 1 else {
+            return nil
+        }
         let offer = route.remotes[0].offer(message, sequence: number)
         switch offer {
         case .full: return nil
@@ -101,6 +104,7 @@ extension MessageBus {
         _ event: E, to topic: Topic, number: UInt64, options: PublishOptions, trace: TraceContext?
     ) async throws(LLMgineError) -> PublishReceipt {
         let route = router.route(for: topic, in: options.session)
+        if let refusal = route.refusal { throw denied(refusal, "publish") }
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
         if let filters = route.filters, !filters.admits(PublishedEvent(event, to: topic, options)) { return receipt }
         if route.isStaged {
@@ -175,6 +179,7 @@ extension MessageBus {
 
     private func publish(_ message: Message, number: UInt64, from leaf: LeafID?) async throws(LLMgineError) -> PublishReceipt {
         let route = router.route(for: message.topic, in: message.session)
+        if let refusal = route.refusal, leaf == nil { throw denied(refusal, "publish") }
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
         if let filters = route.filters, !filters.admits(PublishedEvent(message)) { return receipt }
         if route.locals.isEmpty, route.groups.isEmpty {

@@ -16,16 +16,25 @@ import Synchronization
     let isStaged: Bool
     /// What is asked before an event goes anywhere; nil if nothing is.
     let filters: FilterChain?
+    /// Why this node may not publish here; nil if it may. What it relays for a leaf is the leaf's to answer for.
+    let refusal: LLMgineError?
+    /// Whether this node's own subscriptions may get what is published here.
+    let isOpen: Bool
     /// The only target, if it is a subscription of this node and nothing is asked before.
     private let sole: Unmanaged<AnySubscriber>?
 
-    init(locals: [AnySubscriber], remotes: [any RemoteRoute], groups: [RouteGroup], filters: FilterChain?) {
-        let isSole = locals.count == 1 && remotes.isEmpty && groups.isEmpty && filters == nil
+    init(
+        locals: [AnySubscriber], remotes: [any RemoteRoute], groups: [RouteGroup], filters: FilterChain?, refusal: LLMgineError? = nil,
+        isOpen: Bool = true
+    ) {
+        let isSole = locals.count == 1 && remotes.isEmpty && groups.isEmpty && filters == nil && refusal == nil
         unsafe sole = isSole ? Unmanaged.passUnretained(locals[0]) : nil
         self.locals = locals
         self.remotes = remotes
         self.groups = groups
         self.filters = filters
+        self.refusal = refusal
+        self.isOpen = isOpen
         self.isPlain = remotes.isEmpty && groups.isEmpty
         self.isStaged = HandlerStages.areMixed(locals)
     }
@@ -77,6 +86,14 @@ final class Router: Sendable {
             if case .local(let subscriber) = self, subscriber.options.session != .bus { subscriber } else { nil }
         }
 
+        /// Whether the very topic is allowed there: a filter with a wildcard may match more than is.
+        func mayGet(_ topic: Topic, orElse isOpen: Bool) -> Bool {
+            switch self {
+            case .local(let subscriber): subscriber.options.receives?(topic) ?? isOpen
+            case .remote(let flow): flow.way.mayReceive(topic)
+            }
+        }
+
         func hash(into hasher: inout Hasher) {
             switch self {
             case .local(let subscriber): hasher.combine(ObjectIdentifier(subscriber))
@@ -89,6 +106,7 @@ final class Router: Sendable {
         var trie = TopicTrie<Target>()
         var count = 0
         var filters: FilterChain?
+        var rules: TopicRules?
     }
 
     let scopes = SessionScopes()
@@ -113,7 +131,7 @@ final class Router: Sendable {
         // Both locks: a change of the table clears the caches while it holds the table, so nothing stale is stored.
         return table.withLock { table in
             misses.add(1, ordering: .relaxed)
-            let route = Router.makeRoute(table.trie.matches(topic), table.filters)
+            let route = Router.makeRoute(of: topic, table.trie.matches(topic), table.filters, table.rules)
             stripe.cache.withLock { $0.store(route, for: topic) }
             return route
         }
@@ -129,6 +147,16 @@ final class Router: Sendable {
             clearCaches()
         }
     }
+
+    /// Has every topic judged from now on.
+    func enforce(_ rules: TopicRules) {
+        table.withLock { table in
+            table.rules = rules
+            clearCaches()
+        }
+    }
+
+    var rules: TopicRules? { table.withLock { $0.rules } }
 
     func add(_ target: Target, filters: [TopicFilter]) {
         if let subscriber = target.scoped { return scopes.add(subscriber) }
@@ -152,12 +180,13 @@ final class Router: Sendable {
         for stripe in caches { stripe.cache.withLock { $0.removeAll() } }
     }
 
-    private static func makeRoute(_ targets: [Target], _ filters: FilterChain?) -> Route {
+    private static func makeRoute(of topic: Topic, _ targets: [Target], _ filters: FilterChain?, _ rules: TopicRules?) -> Route {
+        let isOpen = rules?.receive(topic) ?? true
         var seen: Set<Target> = []
         var locals: [AnySubscriber] = []
         var flows: [RemoteFlow] = []
         var groups: [String: (locals: [AnySubscriber], flows: [RemoteFlow])] = [:]
-        for target in targets where seen.insert(target).inserted {
+        for target in targets where target.mayGet(topic, orElse: isOpen) && seen.insert(target).inserted {
             switch target {
             case .local(let subscriber):
                 if let group = subscriber.options.group {
@@ -174,7 +203,7 @@ final class Router: Sendable {
             remotes: routes(to: flows),
             groups: groups.sorted { $0.key < $1.key }.map { name, members in
                 RouteGroup(name: name, locals: members.locals, remotes: members.flows.map { $0.way.route(to: [$0.flow]) })
-            }, filters: filters)
+            }, filters: filters, refusal: rules?.publish(topic), isOpen: isOpen)
     }
 
     /// One copy of an event goes to each way, however many flows lie at its end.
@@ -250,6 +279,13 @@ package final class RemoteFlow: Sendable {
             }
         }
 
+        func mayReceive(_ topic: Topic) -> Bool {
+            switch self {
+            case .link(let link): link.mayReceive(topic)
+            case .own(let route): route.mayReceive(topic)
+            }
+        }
+
         func route(to flows: [UInt32]) -> any RemoteRoute {
             switch self {
             case .link(let link): link.route(flows: flows)
@@ -279,6 +315,8 @@ package final class RemoteFlow: Sendable {
 package protocol RemoteLink: AnyObject, Sendable {
     /// The node at the other end.
     var peer: NodeID { get }
+    /// Whether the peer may receive what is published on the topic.
+    func mayReceive(_ topic: Topic) -> Bool
     /// Runs tasks where the link's bytes arrive; nil if it has no such place.
     var executor: (any TaskExecutor)? { get }
     /// The way to these flows: one copy of a message serves them all.
@@ -299,12 +337,19 @@ package protocol RemoteLink: AnyObject, Sendable {
     func sendReplyError(_ request: UInt64, _ error: LLMgineError)
 }
 
+extension RemoteRoute {
+    package func mayReceive(_ topic: Topic) -> Bool { true }
+}
+
 extension RemoteLink {
+    package func mayReceive(_ topic: Topic) -> Bool { true }
     package var executor: (any TaskExecutor)? { nil }
 }
 
 /// Something outside this process that takes messages: one link, for one set of flows there.
 package protocol RemoteRoute: AnyObject, Sendable {
+    /// Whether the rules let the peer have what is published on the topic. Asked when a route is made.
+    func mayReceive(_ topic: Topic) -> Bool
     /// The peer at the other end: what receipts name.
     var peer: NodeID { get }
     /// Puts a message in line. Never waits.

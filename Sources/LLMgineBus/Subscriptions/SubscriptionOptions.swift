@@ -32,6 +32,8 @@ public struct SubscriptionOptions: Sendable {
     public var delivery: DeliveryMode
     /// The leaf that the subscription stands for, whose own events it does not get.
     package var relaysFor: LeafID?
+    /// Whether the leaf may receive what is published on a topic; nil where this node's own rules decide.
+    package var receives: (@Sendable (Topic) -> Bool)?
 
     /// Options with the documented defaults.
     public init(

@@ -34,6 +34,9 @@ struct NodesCommand: AsyncParsableCommand {
                 throw LLMgineError(.badPayload, "the status of \(client.hub) is of another version", cause: error)
             }
             Terminal.say(table(status))
+            for refused in status.refused ?? [] {
+                Terminal.say("refused: \(refused.peer) may not subscribe to \(refused.filters.joined(separator: " "))")
+            }
         }
     }
 

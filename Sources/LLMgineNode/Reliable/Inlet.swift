@@ -37,9 +37,20 @@ final class Inlet: Sendable {
     }
 
     /// Messages came over a link, in the flow's credit.
-    func received(_ chunk: WireChunk, over link: PeerLink, in flow: InboundFlow) {
+    /// - Parameter refused: where among them there were others that the peer had no right to publish.
+    func received(_ chunk: WireChunk, over link: PeerLink, in flow: InboundFlow, refused: Set<Int> = []) {
         let number = link.connection.id
-        for index in 0..<chunk.count {
+        var index = 0
+        for position in 0..<(chunk.count + refused.count) {
+            guard !refused.contains(position) else {
+                let due = state.withLock { state in
+                    state.links[number] = link
+                    return state.intake.refused(over: number, priority: chunk.priority)
+                }
+                say(over: number, due)
+                continue
+            }
+            defer { index += 1 }
             let inbound = chunk.message(at: index)
             let delivery = InletDelivery(inbound, from: chunk, in: flow, through: self)
             let (arrival, due) = state.withLock { state in

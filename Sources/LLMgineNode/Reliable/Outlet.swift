@@ -31,6 +31,8 @@ final class Outlet: RemoteRoute {
         var incarnation: Incarnation
         var window: RetransmitWindow<Parcel>
         var link: PeerLink?
+        /// What the peer was allowed when it was last here.
+        var grant: TopicGrant?
         /// Changes whenever it is attached, left alone or ended: what was planned before is void.
         var epoch: UInt64 = 0
         /// Links in a row over which nothing was acknowledged of what was kept.
@@ -79,6 +81,8 @@ final class Outlet: RemoteRoute {
     }
 
     // MARK: Publishing
+
+    func mayReceive(_ topic: Topic) -> Bool { state.withLock { $0.grant?.subscribe.permits(topic) ?? true } }
 
     func offer(_ message: borrowing Message, sequence: UInt64) -> RemoteOffer {
         do throws(LLMgineError) { _ = try MessageWriter.Measure(message, limits: limits) } catch { return .failed(error) }
@@ -162,6 +166,7 @@ final class Outlet: RemoteRoute {
             state.entry = entry
             state.incarnation = link.hello.incarnation
             state.link = link
+            state.grant = link.grant
             state.isWithdrawn = false
             state.isFruitful = false
             state.epoch += 1

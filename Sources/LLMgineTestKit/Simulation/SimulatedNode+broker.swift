@@ -193,6 +193,7 @@ extension SimulatedNode {
         case .replyError(let failure): desk.replied(failure.request, LLMgineError.Code(rawValue: failure.code) ?? .remoteError)
         case .replyCredit(let credit): link.requests[credit.request]?.granted(credit.maximumMessages)
         case .cancel(let cancel): link.requests[cancel.request]?.cancelled()
+        case .ack: break  // all subscriptions of the simulation are delivered to at most once
         case .hello, .reject, .ping, .pong, .leaving, .goodbye, .intern, .data, .request, .reply, .unknown:
             throw LLMgineError(.unexpectedFrame, "a frame reached the node that belongs to the link")
         }
