@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import LLMgineCore
 import LLMgineTestKit
 
@@ -24,7 +23,7 @@ struct GrowthCommand: AsyncParsableCommand {
         settings.socketBytes = 1 << 20
         settings.queueMessages = 8192
         let simulation = Simulation(seed: 1, settings: settings)
-        simulation.stopwatch = threadNanoseconds
+        simulation.stopwatch = { UInt64(Resources.processorSeconds() * 1e9) }
         for host in 0..<nodes {
             let node = simulation.start(NodeID(stringLiteral: "node-\(host)"))
             for number in 0..<subscriptions { subscribe(node, number) }
@@ -77,12 +76,5 @@ struct GrowthCommand: AsyncParsableCommand {
             ("writes", each(after.writes - before.writes)), ("reads", each(after.reads - before.reads)),
             ("cpu", Double(simulation.spent - spent) / 1e9 / Double(seconds)),
         ]
-    }
-
-    /// Nanoseconds that this thread has had of a processor.
-    private func threadNanoseconds() -> UInt64 {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 }

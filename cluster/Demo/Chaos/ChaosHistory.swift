@@ -1,6 +1,7 @@
 import Foundation
 import LLMgine
 import Logging
+import NIOCore
 import Synchronization
 
 /// What one life of a node did, as it happened: a line each, of numbers only. A killed process loses the last twentieth of a second of it.
@@ -70,13 +71,7 @@ final class ChaosHistory: Sendable {
     }
 
     /// The time that all processes of a machine share, in microseconds.
-    static var time: Int { Int(clock_gettime_nsec() / 1000) }
-
-    private static func clock_gettime_nsec() -> UInt64 {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
-    }
+    static var time: Int { Int(NIODeadline.now().uptimeNanoseconds / 1000) }
 }
 
 /// Hears in the node's own log when links come and go, and passes every line on.

@@ -60,6 +60,8 @@ final class ChaosWork: Sendable {
     private struct State {
         var isFrozen = false
         var isPublishing = true
+        /// How many events of a flood are still to go, by the node that they go to.
+        var flood: [Int: Int] = [:]
         var waiting: [CheckedContinuation<Void, Never>] = []
         var lastLetter: UInt64 = 0
     }
@@ -134,9 +136,14 @@ final class ChaosWork: Sendable {
         case "quiet": stopPublishing()
         case "settled": history.write("f")
         case "count": Report.handled(handled.load(ordering: .relaxed), peers: node.peers.count).send()
-        default: break
+        default:
+            guard order.hasPrefix("flood "), let target = Int(order.dropFirst(6)) else { return }
+            state.withLock { $0.flood[target] = ChaosWork.flood }
         }
     }
+
+    /// More than a link lets wait for one subscription, so that the oldest have to go.
+    private static let flood = 12_000
 
     // MARK: Publishing
 
@@ -145,7 +152,8 @@ final class ChaosWork: Sendable {
         let topics = (0..<Chaos.topics).map { Chaos.topic(to: target, from: number, $0) }
         let burst = max(1, rate / 100)
         while !Task.isCancelled, state.withLock({ $0.isPublishing }) {
-            for _ in 0..<burst { await publish(to: target, topics) }
+            let flood = state.withLock { $0.flood.removeValue(forKey: target) } ?? 0
+            for _ in 0..<max(burst, flood) { await publish(to: target, topics) }
             try? await Task.sleep(for: .milliseconds(10))
         }
         // Quiet is not the end: until that comes, there is nothing to do.

@@ -8,7 +8,7 @@ struct ChaosTroubles {
     private let arena: ChaosArena
     /// How often each kind of trouble has struck.
     private(set) var counts: [String: Int] = [
-        "kills": 0, "stops": 0, "cuts": 0, "stalls": 0, "refusals": 0, "freezes": 0, "rolling_restarts": 0,
+        "kills": 0, "stops": 0, "cuts": 0, "stalls": 0, "refusals": 0, "freezes": 0, "floods": 0, "rolling_restarts": 0,
     ]
 
     init(seed: UInt64, arena: ChaosArena) {
@@ -49,10 +49,16 @@ struct ChaosTroubles {
             host.proxy.cut()
             try await wait(100...3000)
             host.proxy.restore()
-        case 75..<92:
+        case 75..<85:
             count("freezes", "a handler of \(name) does not return")
             arena.order("freeze", host.number)
             try await wait(500...4000)
+            arena.order("thaw", host.number)
+        case 85..<92:
+            count("floods", "all flood \(name), one handler of which does not return")
+            arena.order("freeze", host.number)
+            for other in arena.hosts where other.number != host.number { arena.order("flood \(host.number)", other.number) }
+            try await wait(3000...6000)
             arena.order("thaw", host.number)
         default:
             count("rolling_restarts", "all nodes are restarted, one after another")
