@@ -224,7 +224,8 @@ let package = Package(
         tests(
             "LLMgineBusTests",
             [
-                "LLMgineCore", "LLMgineBus", "LLMgineFlow", "LLMgineResilience", "LLMgineObservability", "LLMgineTestKit", External.nioCore,
+                "LLMgineCore", "LLMgineBroker", "LLMgineRouting", "LLMgineBus", "LLMgineFlow", "LLMgineResilience", "LLMgineObservability",
+                "LLMgineTestKit", External.nioCore,
                 External.logging,
             ]),
         tests(
@@ -264,6 +265,7 @@ let package = Package(
                 External.logging,
             ]),
         tests("LLMgineTests", ["LLMgine", "LLMgineCore", "LLMgineOTLPExporter", External.logging]),
+        tests("SimulationTests", ["LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineTestKit", External.nioCore]),
         tests("ArchitectureTests", []),
         tests(
             "IntegrationTests",

@@ -12,7 +12,7 @@ enum ExitStatus: Int32 {
     init(_ code: LLMgineError.Code) {
         switch code {
         case .invalidArgument: self = .wrongUsage
-        case .invalidConfiguration, .storageFailed, .tlsFailure, .identityRefused, .duplicateIdentity, .versionMismatch:
+        case .invalidConfiguration, .storageFailed, .tlsFailure, .identityRefused, .duplicateIdentity, .versionMismatch, .permissionDenied:
             self = .wrongConfiguration
         case .connectionClosed, .noResponders, .noWorkerAvailable, .peerLost, .workerLost: self = .unavailable
         case .deadlineExceeded, .noCapacity, .rejected, .circuitOpen: self = .tryAgain

@@ -33,6 +33,7 @@ struct NodeCommand: AsyncParsableCommand {
         if check {
             Terminal.say(loaded.explanation)
             Terminal.say("# \(identity.identity), certificate valid until \(identity.expires)")
+            for line in loaded.settings.permissionsExplained(for: identity) { Terminal.say("# \(line)") }
             return
         }
         let application = try await ApplicationBootstrap(settings: loaded.settings)

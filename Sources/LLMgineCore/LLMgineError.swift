@@ -19,6 +19,8 @@ public struct LLMgineError: Error, Sendable {
         case noHandler
         /// The bus, node or session no longer takes new work.
         case stopped
+        /// A topic permission stands against it.
+        case permissionDenied
         /// A full queue refused the event, or let it go to make room for another.
         case rejected
         /// A handler threw; the cause is attached.

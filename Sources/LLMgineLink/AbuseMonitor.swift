@@ -33,7 +33,7 @@ package struct AbuseMonitor: Sendable, Hashable {
             case .ping, .pong, .leaving, .unknown: self = .link
             case .interest, .interestAck, .interestWanted, .gossip: self = .interest
             case .intern: self = .intern
-            case .grant, .blocked, .gap, .drain, .drained, .replyError, .replyCredit, .cancel: self = .flow
+            case .grant, .blocked, .gap, .ack, .drain, .drained, .replyError, .replyCredit, .cancel: self = .flow
             case .data, .fragment, .request, .reply, .hello, .reject, .goodbye: return nil
             }
         }

@@ -5,10 +5,13 @@ package import LLMgineWire
 package struct PeerIdentity: Sendable, Hashable {
     package let cluster: String
     package let node: NodeID
+    /// The roles that the certificate carries, which are not those that the node claims.
+    package let roles: [String]
 
-    package init(cluster: String, node: NodeID) {
+    package init(cluster: String, node: NodeID, roles: [String] = []) {
         self.cluster = cluster
         self.node = node
+        self.roles = roles
     }
 }
 
@@ -29,8 +32,11 @@ package struct LinkSession: Sendable, Hashable {
     package let features: WireFeatures
     /// The lower of both ends' limits.
     package let limits: WireLimits
+    /// The roles that the peer's certificate carries.
+    package let roles: [String]
 
-    package init(role: LinkRole, peer: HelloFrame, version: UInt32, features: WireFeatures, limits: WireLimits) {
+    package init(role: LinkRole, peer: HelloFrame, version: UInt32, features: WireFeatures, limits: WireLimits, roles: [String] = []) {
+        self.roles = roles
         self.role = role
         self.peer = peer
         self.version = version
@@ -68,7 +74,7 @@ struct Handshake: Sendable, Hashable {
         }
         return LinkSession(
             role: role, peer: theirs, version: version, features: ours.features.intersection(theirs.features),
-            limits: try limits(with: theirs))
+            limits: try limits(with: theirs), roles: certified.roles)
     }
 
     private func limits(with theirs: HelloFrame) throws(Refusal) -> WireLimits {

@@ -126,7 +126,8 @@ extension LinkMachine {
                 close(error.reason, detail: error.detail, into: &actions)
             }
         case .reject(let refusal): end(refusal, into: &actions)
-        case .ping, .pong, .leaving, .goodbye, .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .fragment,
+        case .ping, .pong, .leaving, .goodbye, .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .ack,
+            .fragment,
             .drain, .drained,
             .request,
             .reply, .replyError, .replyCredit, .cancel, .gossip, .unknown:
@@ -143,7 +144,8 @@ extension LinkMachine {
             return close(.tooManyFrames, detail: "\(frame.name): more than \(kind.perSecond) a second", into: &actions)
         }
         switch frame {
-        case .data, .fragment, .request, .reply, .replyError, .intern, .grant, .blocked, .gap, .drain, .drained, .replyCredit, .cancel,
+        case .data, .fragment, .request, .reply, .replyError, .intern, .grant, .blocked, .gap, .ack, .drain, .drained, .replyCredit,
+            .cancel,
             .interest, .interestAck,
             .interestWanted, .gossip:
             actions.append(.deliver(frame))

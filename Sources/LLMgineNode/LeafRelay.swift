@@ -42,7 +42,7 @@ final class LeafRelay: Sendable {
             }
             let responder = node.bus.detachedResponder(options: ResponderOptions(name: "for \(leaf)", concurrency: 256)) {
                 [bus = node.bus] message, context, writer in
-                let answer = try await bus.request(message, options: RequestOptions(deadline: context.deadline - .now))
+                let answer = try await bus.relay(message, options: RequestOptions(deadline: context.deadline - .now))
                 for try await reply in answer { try await writer.send(reply.payload, eventType: reply.eventType) }
             }
             state.withLock { state in
@@ -91,8 +91,11 @@ final class LeafRelay: Sendable {
         }
         var options = SubscriptionOptions(name: "for \(link.peer)", group: entry.group, whenFull: entry.whenFull)
         options.relaysFor = link.leaf
+        options.receives = { [link] topic in link.mayReceive(topic) }
         do throws(LLMgineError) {
             let subscription = try node.bus.relaySubscription(entry.filters, options: options) { [self] message, _ in
+                // What came over a link met no route here, so the leaf's rules are asked now.
+                guard link.mayReceive(message.topic) else { return node.bus.noteDenied("deliver", of: link.peer) }
                 try await forward(message, to: entry.flow)
             }
             let isStopped = state.withLock { state in

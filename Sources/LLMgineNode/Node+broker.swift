@@ -20,6 +20,8 @@ extension Node {
         input(&machine.value, &actions)
         let interest = (version: machine.value.interestVersion, hash: machine.value.interestHash)
         state.withLock { $0.interest = interest }
+        // First, so that what the loss of a link withdraws can be told from what the peer has withdrawn.
+        for case .peerDown(_, let id) in actions { if let link = link(id) { outlets.linkEnded(link) } }
         for action in actions { perform(action) }
     }
 
@@ -66,6 +68,7 @@ extension Node {
         case .peerDown(let node, let id): peerDown(node, id)
         case .peerDraining(let node, let id):
             logger.info("peer leaves", metadata: ["peer": "\(node)"])
+            link(id)?.drains()
             bus.desk.peerDraining(id)
         case .close(let id, let reason): close(id, reason)
         case .dial(let address, expecting: _): dial(address)
@@ -103,7 +106,7 @@ extension Node {
                 "peer": "\(node)", "address": "\(link.connection.address)", "role": "\(link.connection.role)",
                 "kind": leaf ? "leaf" : "core",
             ])
-        guard leaf else { return }
+        guard leaf else { return outlets.peerUp(node, link.hello.incarnation) }
         let relay = LeafRelay(link: link, node: self)
         state.withLock { $0.relays[id] = relay }
         relay.start()
@@ -117,6 +120,7 @@ extension Node {
         relay?.stop()
         guard let link else { return }
         for flow in link.routes() { bus.removeRemote(flow) }
+        for inlet in state.withLock({ Array($0.inlets.values) }) { inlet.linkEnded(link) }
         link.ended()
     }
 
@@ -167,12 +171,13 @@ extension Node {
     }
 
     private func routeAdded(_ id: LinkID, _ entry: InterestEntry, leaf: Bool) {
-        guard let link = link(id) else { return }
+        guard let link = link(id), !refuses(entry, of: link) else { return }
         if leaf {
             state.withLock { $0.relays[id] }?.opened(entry)
             return
         }
         switch entry.kind {
+        case .events where entry.reliable != nil: outlets.opened(entry, over: link)
         case .events: bus.addRemote(link.opened(entry))
         case .responder: bus.desk.responderAdded(entry, node: link.peer, link: id, over: link)
         }
@@ -182,6 +187,7 @@ extension Node {
         guard let link = link(id) else { return }
         state.withLock { $0.relays[id] }?.closed(flow)
         bus.desk.responderRemoved(flow, link: id)
+        if let outlet = link.outlet(flow) { outlets.withdrawn(outlet, isLeaving: link.isDraining) }
         if let route = link.closed(flow) { bus.removeRemote(route) }
     }
 
@@ -200,13 +206,21 @@ extension Node {
 
 extension Node: ClusterAttachment {
     package func subscribed(_ subscriber: AnySubscriber) {
-        state.withLock { $0.subscribers[subscriber.id] = subscriber }
+        let inlet = makeInlet(for: subscriber)
+        state.withLock { state in
+            state.subscribers[subscriber.id] = subscriber
+            if let inlet { state.inlets[subscriber.id] = inlet }
+        }
         let entry = subscriber.entry(windowBytes: windowBytes)
         announce(entry)
     }
 
     package func unsubscribed(_ subscriber: AnySubscriber) {
-        state.withLock { $0.subscribers[subscriber.id] = nil }
+        let inlet = state.withLock { state in
+            state.subscribers[subscriber.id] = nil
+            return state.inlets.removeValue(forKey: subscriber.id)
+        }
+        inlet?.ending()
         withdraw(subscriber.id)
     }
 

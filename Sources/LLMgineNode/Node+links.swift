@@ -14,7 +14,8 @@ import Synchronization
 /// What links report, on their own event loops.
 extension Node: LinkDelegate {
     package func linkEstablished(_ connection: LinkConnection, session: LinkSession) {
-        let link = PeerLink(connection: connection, hello: session.peer)
+        let grant = permissions.grant(for: session.peer.node, roles: session.roles)
+        let link = PeerLink(connection: connection, hello: session.peer, grant: grant)
         state.withLock { $0.candidates[link.id] = link }
         let info = PeerInfo(
             node: session.peer.node, incarnation: session.peer.incarnation, kind: link.isLeaf ? .leaf : .core, roles: session.peer.roles,
@@ -26,13 +27,28 @@ extension Node: LinkDelegate {
     package func linkReceived(_ connection: LinkConnection, _ data: ReceivedData) throws(LLMgineError) {
         guard let link = link(LinkID(connection.id)) else { return }
         let chunk = WireChunk(data, node: link.peer, incarnation: link.hello.incarnation)
+        var targets: [InboundTarget] = []
+        if data.flows.count > 1 { targets.reserveCapacity(data.flows.count) }
+        let refused = data.refused
+        if refused.messages > 0 { noteRefused(refused.messages, on: data.topicIfRefused, of: link) }
         for id in data.flows {
             guard let subscriber = subscriber(id, over: link), let flow = link.inbound(id)?.account(data.priority) else { continue }
-            if !data.isCounted { try flow.received(messages: chunk.count, bytes: data.index.payloadBytes) }
-            if !subscriber.deliver(InboundDelivery(chunk: chunk, credit: flow)) {
+            if !data.isCounted {
+                try flow.received(messages: chunk.count + refused.messages, bytes: data.index.payloadBytes + refused.bytes)
+            }
+            if refused.messages > 0 { flow.consumed(messages: refused.messages, bytes: refused.bytes) }
+            if subscriber.options.delivery != .atMostOnce, let inlet = inlet(of: id) {
+                inlet.received(chunk, over: link, in: flow, refused: refused.positions)
+                continue
+            }
+            guard chunk.count > 0 else { continue }
+            if data.flows.count > 1 {
+                targets.append(InboundTarget(subscriber: subscriber, credit: flow))
+            } else if !subscriber.deliver(InboundDelivery(chunk: chunk, credit: flow)) {
                 flow.consumed(messages: chunk.count, bytes: data.index.payloadBytes)
             }
         }
+        if !targets.isEmpty { bus.deliver(chunk, bytes: data.index.payloadBytes, to: targets) }
     }
 
     package func linkAnnounced(_ connection: LinkConnection, _ head: FragmentFrame.Head) throws(LLMgineError) -> [UInt32] {
@@ -71,6 +87,11 @@ extension Node: LinkDelegate {
         }
         try link.spendSlot(responder)
         link.arrived(frame.request)
+        if let refusal = refusal(of: message.topic, askedOver: link) {
+            noteRefused(1, on: message.topic, of: link)
+            link.sendReplyError(frame.request, refusal)
+            return link.finished(frame.request, flow: frame.flow)
+        }
         let incoming = bus.requestReceived(
             frame.request, by: responder, from: link.peer, deadline: frame.deadline, replyWindow: frame.replyMessages, message, over: link
         ) { link.finished(frame.request, flow: frame.flow) }
@@ -95,6 +116,7 @@ extension Node: LinkDelegate {
             bus.desk.creditChanged(grant.flow, link: id, granted: grant.maximumMessages)
         case .blocked(let blocked):
             try link.inbound(blocked.flow)?.account(blocked.priority)?.blocked(blocked)
+        case .ack(let ack): try link.outlet(ack.flow)?.acknowledged(ack, over: link)
         case .drain(let drain): connection.update { $0.drained(flow: drain.flow, drain.priority) }
         case .drained(let drained): try link.inbound(drained.flow)?.account(drained.priority)?.drained(drained)
         case .gap(let gap):

@@ -45,6 +45,8 @@ public struct NodeConfiguration: Sendable {
     public var eventLoops: Int
     /// Where scheduled events, approvals and dead letters of the node's bus outlive the process. Default: none.
     public var store: (any BusStore)?
+    /// Who may publish and receive what. Default: everyone everything. See ``TopicPermission``.
+    public var permissions: [TopicPermission]
 
     /// A configuration with the documented defaults.
     public init(
@@ -52,7 +54,7 @@ public struct NodeConfiguration: Sendable {
         seeds: [String] = [],
         certificates: CertificateSource = .directory("certs"), roles: [String] = [], zone: String = "", joinTimeout: Duration = .seconds(2),
         stopDeadline: Duration = .seconds(10), maximumPayload: Int = 1 << 20, eventLoops: Int? = nil,
-        memoryBudget: Int = 256 << 20, store: (any BusStore)? = nil
+        memoryBudget: Int = 256 << 20, store: (any BusStore)? = nil, permissions: [TopicPermission] = []
     ) {
         self.name = name
         self.cluster = cluster
@@ -68,6 +70,7 @@ public struct NodeConfiguration: Sendable {
         self.maximumPayload = maximumPayload
         self.memoryBudget = memoryBudget
         self.store = store
+        self.permissions = permissions
         self.eventLoops = eventLoops ?? min(4, max(1, System.coreCount / 2))
     }
 

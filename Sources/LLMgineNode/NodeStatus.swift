@@ -3,6 +3,7 @@ import LLMgineBus
 public import LLMgineCore
 import LLMgineMembership
 import LLMgineTransport
+import Logging
 import NIOCore
 import Synchronization
 
@@ -24,6 +25,8 @@ public struct NodeStatus: Sendable, Hashable, Codable {
     public var links: [Link]
     /// The memory that it lends to its peers.
     public var memory: Memory
+    /// Subscriptions of peers that it does not serve, because no topic that they match is allowed to them; nil from an older node.
+    public var refused: [RefusedSubscription]?
 
     /// One member of the cluster.
     public struct Member: Sendable, Hashable, Codable {
@@ -39,6 +42,14 @@ public struct NodeStatus: Sendable, Hashable, Codable {
         public var roundTripMicroseconds: Int64?
         /// How many subscriptions and responders it has told this node of.
         public var interests: Int
+    }
+
+    /// A subscription of a peer that is not served.
+    public struct RefusedSubscription: Sendable, Hashable, Codable {
+        /// The peer.
+        public var peer: NodeID
+        /// What it wants.
+        public var filters: [String]
     }
 
     /// One subscription of the node.
@@ -76,7 +87,10 @@ extension Node {
                 NodeStatus.SubscriptionStatus(
                     name: name, filters: filters, queued: statistics.queued, processed: statistics.processed,
                     lost: statistics.evicted + statistics.rejected + statistics.missed)
-            }, links: linkStatus, memory: memoryStatus)
+            }, links: linkStatus, memory: memoryStatus,
+            refused: links.values.sorted { $0.peer < $1.peer }.flatMap { link in
+                link.refused.map { NodeStatus.RefusedSubscription(peer: link.peer, filters: $0.map(\.text)) }
+            })
     }
 
     private static func describe(_ status: LLMgineBroker.NodeStatus) -> String {
@@ -91,6 +105,17 @@ extension Node {
 
     func respondToAdministration() async throws(LLMgineError) {
         guard configuration.kind == .core else { return }
+        do throws(LLMgineError) {
+            try await respondForStatus()
+            try await respondForDeadLetters()
+        } catch {
+            // A node that may not be asked is a node all the same.
+            guard error.code == .permissionDenied else { throw error }
+            logger.notice("not open to administration", metadata: ["reason": "\(error.detail)"])
+        }
+    }
+
+    private func respondForStatus() async throws(LLMgineError) {
         let topic = try Node.statusTopic(configuration.name)
         try await bus.respond(to: TopicFilter(topic), options: ResponderOptions(name: "status")) { [weak self] _, _ in
             guard let self else { throw LLMgineError(.stopped, "the node has stopped") }
@@ -98,7 +123,6 @@ extension Node {
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
             return ByteBuffer(bytes: try encoder.encode(await status()))
         }
-        try await respondForDeadLetters()
     }
 }
 

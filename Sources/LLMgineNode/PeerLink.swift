@@ -15,6 +15,8 @@ final class PeerLink: RemoteLink {
     let id: LinkID
     let hello: HelloFrame
     let isLeaf: Bool
+    /// What the peer is allowed; nil if no rule is about it.
+    let grant: TopicGrant?
     private let state = Mutex(State())
 
     private struct State {
@@ -27,9 +29,18 @@ final class PeerLink: RemoteLink {
         var slots: [UInt32: (granted: UInt64, used: UInt64)] = [:]
         /// The peer's subscriptions, as the router knows them.
         var routes: [UInt32: RemoteFlow] = [:]
+        /// Those of them that have their events at least once.
+        var outlets: [UInt32: Outlet] = [:]
+        /// Whether the peer wants no new work.
+        var isDraining = false
+        /// The peer's subscriptions that are not served because a rule denies all they could get.
+        var refused: [UInt32: [TopicFilter]] = [:]
+        /// What has been said about the peer in the log.
+        var denials: Set<TopicPermission.Action> = []
     }
 
-    init(connection: LinkConnection, hello: HelloFrame) {
+    init(connection: LinkConnection, hello: HelloFrame, grant: TopicGrant? = nil) {
+        self.grant = grant
         self.connection = connection
         self.id = LinkID(connection.id)
         self.hello = hello
@@ -57,8 +68,32 @@ final class PeerLink: RemoteLink {
 
     func closed(_ flow: UInt32) -> RemoteFlow? {
         connection.update { outbox in _ = outbox.closed(flow: flow) }
-        return state.withLock { $0.routes.removeValue(forKey: flow) }
+        return state.withLock { state in
+            state.refused[flow] = nil
+            return state.routes.removeValue(forKey: flow)
+        }
     }
+
+    func note(_ outlet: Outlet, for flow: UInt32) { state.withLock { $0.outlets[flow] = outlet } }
+    func outlet(_ flow: UInt32) -> Outlet? { state.withLock { $0.outlets[flow] } }
+    var isDraining: Bool { state.withLock { $0.isDraining } }
+    func drains() { state.withLock { $0.isDraining = true } }
+
+    /// The link is over: its outlets hang on it no more.
+    func takeOutlets() -> [Outlet] {
+        state.withLock { state in
+            defer { state.outlets = [:] }
+            return Array(state.outlets.values)
+        }
+    }
+
+    // MARK: Permissions
+
+    func mayReceive(_ topic: Topic) -> Bool { grant?.subscribe.permits(topic) ?? true }
+    func refused(_ entry: InterestEntry) { state.withLock { $0.refused[entry.flow] = entry.filters } }
+    var refused: [[TopicFilter]] { state.withLock { $0.refused.sorted { $0.key < $1.key }.map(\.value) } }
+    /// Whether to say so in the log: once a link.
+    func isFirstDenial(of action: TopicPermission.Action) -> Bool { state.withLock { $0.denials.insert(action).inserted } }
 
     func routes() -> [RemoteFlow] { state.withLock { Array($0.routes.values) } }
 
@@ -222,11 +257,16 @@ extension AnySubscriber {
     /// What each peer may have under way at most, in each class: as many messages as the queue takes.
     func window(bytes: UInt64) -> Credit { Credit(messages: UInt64(options.capacity), bytes: bytes) }
 
+    private var reliableFlow: ReliableFlow? {
+        guard options.relaysFor == nil else { return nil }
+        return options.delivery.atLeastOnceOptions.map { ReliableFlow(name: options.name ?? "", retention: $0.retention) }
+    }
+
     /// What peers are told of it. The window is the widest there may be; each of them is told instead what it may send at once.
     func entry(windowBytes: UInt64) -> InterestEntry {
         InterestEntry(
             flow: id, kind: .events, filters: filters, group: options.group, whenFull: options.whenFull,
             windowMessages: UInt64(options.capacity),
-            windowBytes: windowBytes)
+            windowBytes: windowBytes, reliable: reliableFlow)
     }
 }

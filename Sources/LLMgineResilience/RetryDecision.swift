@@ -33,7 +33,7 @@ package enum RetryDecision: Sendable, Hashable {
         // What is full, open or gone now may not be later.
         case .rejected, .circuitOpen, .storageFailed, .noCapacity, .connectionClosed, .noWorkerAvailable, .workerLost, .remoteError: true
         // The same input, name or configuration fails the same way.
-        case .invalidArgument, .invalidConfiguration, .badPayload, .duplicateHandler, .noHandler, .noResponders: false
+        case .invalidArgument, .invalidConfiguration, .badPayload, .duplicateHandler, .noHandler, .noResponders, .permissionDenied: false
         // The caller does not wait any more, or it may have been executed: doing it twice is for the caller to decide.
         case .stopped, .deadlineExceeded, .cancelled, .peerLost: false
         case .malformedFrame, .limitExceeded, .creditOverdrawn, .unexpectedFrame, .versionMismatch, .identityRefused, .duplicateIdentity,

@@ -1,3 +1,4 @@
+package import struct LLMgineCore.ReliableFlow
 package import struct LLMgineCore.TopicFilter
 package import enum LLMgineCore.WhenFull
 
@@ -23,11 +24,14 @@ package struct InterestEntry: Sendable, Hashable {
     package var windowMessages: UInt64
     /// The same in bytes.
     package var windowBytes: UInt64
+    /// How its events are delivered at least once; nil if they need not be.
+    package var reliable: ReliableFlow?
 
     package init(
         flow: UInt32, kind: Kind, filters: [TopicFilter], group: String? = nil, whenFull: WhenFull = .block,
-        windowMessages: UInt64 = 0, windowBytes: UInt64 = 0
+        windowMessages: UInt64 = 0, windowBytes: UInt64 = 0, reliable: ReliableFlow? = nil
     ) {
+        self.reliable = reliable
         self.flow = flow
         self.kind = kind
         self.filters = filters
@@ -58,11 +62,17 @@ package struct InterestEntry: Sendable, Hashable {
             hash.combine(windowMessages)
             hash.combine(windowBytes)
         }
+        if let reliable {
+            hash.combine(reliable.name)
+            hash.combine(reliable.retention.wholeMilliseconds)
+        }
         return hash.value
     }
 
     /// About how many bytes the entry takes in a frame, for cutting updates to size.
-    var approximateBytes: Int { filters.reduce(48 + (group?.utf8.count ?? 0)) { $0 + $1.text.utf8.count + 2 } }
+    var approximateBytes: Int {
+        filters.reduce(64 + (group?.utf8.count ?? 0) + (reliable?.name.utf8.count ?? 0)) { $0 + $1.text.utf8.count + 2 }
+    }
 }
 
 extension Duration {

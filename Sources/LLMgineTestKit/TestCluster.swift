@@ -43,10 +43,11 @@ public final class TestCluster: Sendable {
             joinTimeout: .seconds(10), eventLoops: eventLoops)
     }
 
-    /// A certificate of the cluster for the node.
-    public func certificates(for node: NodeID) throws -> CertificateSource {
+    /// A certificate of the cluster for the node, the same each time.
+    /// - Parameter roles: what topic permissions may know it by.
+    public func certificates(for node: NodeID, roles: [String] = []) throws -> CertificateSource {
         let place = "\(directory)/\(node)"
-        if !FileManager.default.fileExists(atPath: place) { try authority.issue(node).save(to: place) }
+        if !FileManager.default.fileExists(atPath: place) { try authority.issue(node, roles: roles).save(to: place) }
         return .directory(place)
     }
 

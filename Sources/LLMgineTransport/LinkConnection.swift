@@ -22,10 +22,16 @@ package protocol LinkDelegate: AnyObject, Sendable {
     func linkPeerInterest(_ link: LinkConnection, version: UInt64, hash: UInt64)
     /// The peer wants no new work.
     func linkPeerLeaving(_ link: LinkConnection, deadline: Duration)
+    /// Whether the peer may say something on a topic here; nil where no rule is about it. Asked once, when the link is established.
+    func linkRules(_ link: LinkConnection) -> (@Sendable (Topic) -> Bool)?
     /// What our own PINGs say.
     func linkInterest(_ link: LinkConnection) -> (version: UInt64, hash: UInt64)
     /// The link is over, or never came up. Comes exactly once, last.
     func linkClosed(_ link: LinkConnection, _ closure: LinkClosure, wasEstablished: Bool)
+}
+
+extension LinkDelegate {
+    package func linkRules(_ link: LinkConnection) -> (@Sendable (Topic) -> Bool)? { nil }
 }
 
 /// Messages as they came, verified, with their topics looked up.
@@ -35,7 +41,14 @@ package struct ReceivedData: Sendable {
     package let index: MessageIndex
     package let names: Names
     /// Whether its credit was counted before, when it was announced.
-    package let isCounted: Bool
+    package var isCounted = false
+    /// What came besides and was refused, and where among all that came: it took credit all the same.
+    package var refused: (messages: Int, bytes: Int, positions: Set<Int>) = (0, 0, [])
+
+    /// The topic of what was refused, where all of it had the same and nothing was left.
+    package var topicIfRefused: Topic? {
+        if case .same(let topic, _) = names, index.count == 0 { topic } else { nil }
+    }
 
     /// What the interned numbers of the messages stand for.
     package enum Names: Sendable {
@@ -113,12 +126,15 @@ package final class LinkConnection: Sendable {
     }
 
     /// Puts one message in line for the flows. Nil when the link is closed.
-    package func append(_ message: borrowing Message, sequence: UInt64, to flows: [UInt32]) throws(LLMgineError) -> Outbox.Appended? {
+    /// - Parameter expires: whether it is let go when its time to live is over before it went out.
+    package func append(
+        _ message: borrowing Message, sequence: UInt64, to flows: [UInt32], expires: Bool = true
+    ) throws(LLMgineError) -> Outbox.Appended? {
         let now = message.timeToLive == nil ? .zero : LinkHandler.now
         let result = state.withLock { state -> Result<Outbox.Appended?, LLMgineError> in
             guard !state.isClosed else { return .success(nil) }
             do throws(LLMgineError) {
-                return .success(try state.outbox.append(message, sequence: sequence, to: flows, at: now))
+                return .success(try state.outbox.append(message, sequence: sequence, to: flows, at: now, expires: expires))
             } catch {
                 return .failure(error)
             }

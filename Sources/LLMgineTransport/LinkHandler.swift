@@ -29,6 +29,7 @@ final class LinkHandler: ChannelInboundHandler {
     private var decoder = FrameDecoder()
     private var texts = InternedTexts()
     private var fragments = FragmentAssembly()
+    private var verdicts: TopicVerdicts?
     private var actions: [LinkAction] = []
     private var context: ChannelHandlerContext?
     private var tick: RepeatedTask?
@@ -58,7 +59,7 @@ final class LinkHandler: ChannelInboundHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard let admitted = event as? PeerAdmitted, machine == nil, !isOver else { return context.fireUserInboundEventTriggered(event) }
-        let certified = PeerIdentity(cluster: admitted.identity.cluster, node: admitted.identity.node)
+        let certified = PeerIdentity(cluster: admitted.identity.cluster, node: admitted.identity.node, roles: admitted.roles)
         machine = LinkMachine(role: connection.role, ours: hello, certified: certified, settings: settings)
         machine?.opened(at: LinkHandler.now, into: &actions)
         perform(context)
@@ -214,6 +215,7 @@ final class LinkHandler: ChannelInboundHandler {
             decoder.maximumFrame = session.limits.maximumFrame
             connection.update { $0.agreed(session.limits) }
             delegate.linkEstablished(connection, session: session)
+            verdicts = delegate.linkRules(connection).map(TopicVerdicts.init)
             flush()
         case .deliver(let frame):
             do throws(LLMgineError) { try deliver(frame) } catch { fail(error, context) }
@@ -242,7 +244,9 @@ final class LinkHandler: ChannelInboundHandler {
 
     private func deliver(_ frame: Frame) throws(LLMgineError) {
         switch frame {
-        case .intern(let intern): try texts.define(intern)
+        case .intern(let intern):
+            try texts.define(intern)
+            if intern.id == 1 { verdicts?.forget() }
         case .data(let data): try deliver(data)
         case .fragment(let fragment): try deliver(fragment)
         case .request(let request):
@@ -261,6 +265,7 @@ final class LinkHandler: ChannelInboundHandler {
         if let announced, announced != UInt64(index.payloadBytes) {
             throw LLMgineError(.malformedFrame, "FRAGMENT: a payload of \(index.payloadBytes) bytes, announced were \(announced)")
         }
+        guard verdicts == nil else { return try deliver(data, judging: index, isCounted: announced != nil) }
         try delegate.linkReceived(
             connection,
             ReceivedData(
@@ -275,6 +280,28 @@ final class LinkHandler: ChannelInboundHandler {
             let announced = fragments.head(fragment.number)?.payloadBytes
             if let data = try fragments.proceed(fragment) { try deliver(data, announced: announced) }
         }
+    }
+
+    /// Delivers those of the messages that the peer may publish, by the literal topic of each.
+    private func deliver(_ data: DataFrame, judging index: MessageIndex, isCounted: Bool) throws(LLMgineError) {
+        var refused: Set<UInt32> = []
+        for entry in index.entries {
+            let isAdmitted = try verdicts?.admits(entry.topicRef, try texts.topic(entry.topicRef)) ?? true
+            if !isAdmitted { refused.insert(entry.topicRef) }
+        }
+        // All have a topic, which `index` and `names` make sure of, so what is refused is refused as a whole and nothing more can be wrong.
+        let names = try names(of: index)
+        guard !refused.isEmpty else {
+            return try delegate.linkReceived(
+                connection, ReceivedData(priority: data.priority, flows: data.flows, index: index, names: names, isCounted: isCounted))
+        }
+        let kept = index.filtered { !refused.contains($0.topicRef) }
+        let positions = index.entries.indices.filter { refused.contains(index.entries[$0].topicRef) }
+        try delegate.linkReceived(
+            connection,
+            ReceivedData(
+                priority: data.priority, flows: data.flows, index: kept, names: kept.count == 0 ? names : try self.names(of: kept),
+                isCounted: isCounted, refused: (positions.count, index.payloadBytes - kept.payloadBytes, Set(positions))))
     }
 
     private func names(of index: MessageIndex) throws(LLMgineError) -> ReceivedData.Names {

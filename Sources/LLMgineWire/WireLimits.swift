@@ -37,6 +37,9 @@ package struct WireLimits: Sendable, Hashable {
     /// Member records in one GOSSIP frame.
     package static let gossipRecords = 1024
 
+    /// Ranges in one ACK frame.
+    package static let ackRanges = 64
+
     /// Bytes of the name of a cluster, node, zone or role.
     package static let nameBytes = 63
     /// Bytes of an interned text, a filter or the name of a queue group: as a topic.

@@ -117,9 +117,8 @@ import Testing
         case .ping: #expect(actions == [.send(.pong(PongFrame(nonce: 7))), .peerInterest(version: 8, hash: 9)])
         case .pong: #expect(actions == [])
         case .leaving: #expect(actions == [.peerLeaving(deadline: .seconds(5))])
-        case .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .fragment, .drain, .drained, .request,
-            .reply,
-            .replyError, .replyCredit,
+        case .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .ack, .fragment, .drain, .drained, .request,
+            .reply, .replyError, .replyCredit,
             .cancel, .gossip:
             #expect(actions == [.deliver(frame)])
         }
@@ -257,6 +256,7 @@ extension Frame {
         case .fragment: .fragment(FragmentFrame(number: 1, isLast: true, bytes: message))
         case .drain: .drain(DrainFrame(flow: 1, priority: .low))
         case .drained: .drained(DrainedFrame(flow: 1, priority: .low, atMessages: 1, atBytes: 1))
+        case .ack: .ack(AckFrame(flow: 1, priority: .low, upTo: 1))
         case .request:
             .request(RequestFrame(request: 1, flow: 1, deadline: .seconds(1), replyMessages: 1, replyBytes: 1, message: message))
         case .reply: .reply(ReplyFrame(request: 1, isLast: true, message: message))

@@ -86,6 +86,10 @@ struct Golden: Sendable, CustomTestStringConvertible {
                     flow: 9, priority: .low, atMessages: 8191, atBytes: 0, nextBytes: 300, waitingMessages: 5, waitingBytes: 16_384)),
             hex: "0000000d23000903ff3f00ac0205808001"),
         Golden(
+            name: "ACK",
+            frame: .ack(AckFrame(flow: 9, priority: .normal, upTo: 300, beyond: [302..<304, 400..<401])),
+            hex: "0000000b25000902ac020202026001"),
+        Golden(
             name: "GAP",
             frame: .gap(GapFrame(flow: 9, priority: .low, cause: .expired, count: 17)),
             hex: "00000006260009030111"),

@@ -1,5 +1,6 @@
 import FoundationEssentials
 package import LLMgineCore
+import LLMgineNode
 package import LLMgineTransport
 
 extension NodeSettings {
@@ -7,16 +8,26 @@ extension NodeSettings {
     package struct Verified: Sendable {
         /// Who the node is.
         package let identity: NodeIdentity
+        /// The roles that its certificate carries.
+        package let roles: [String]
         /// When its certificate ends, as text.
         package let expires: String
         /// What looks wrong and nothing has to fail for, one sentence each.
         package let remarks: [String]
 
-        package init(identity: NodeIdentity, expires: String, remarks: [String]) {
+        package init(identity: NodeIdentity, roles: [String] = [], expires: String, remarks: [String]) {
+            self.roles = roles
             self.identity = identity
             self.expires = expires
             self.remarks = remarks
         }
+    }
+
+    /// What the node itself may publish and subscribe to, for people.
+    package func permissionsExplained(for verified: Verified) -> [String] {
+        let roles = verified.roles.isEmpty ? "" : " (certified as \(verified.roles.joined(separator: ", ")))"
+        let grant = PermissionTable(permissions).grant(for: verified.identity.node, roles: verified.roles)
+        return (grant?.explanation ?? ["may publish and subscribe to everything: no rule is about it"]).map { "this node\(roles) \($0)" }
     }
 
     /// Checks what can be checked without a network: that settings and certificates fit together.
@@ -48,6 +59,7 @@ extension NodeSettings {
         if node.listen.isEmpty, node.seeds.isEmpty { remarks.append("node.listen and node.seeds are both empty: the node stays alone") }
         if node.roles.contains("worker"), worker.slots == 0 { remarks.append("the node has the role worker, but worker.slots is 0") }
         if store.logEvents, store.path.isEmpty { remarks.append("store.logEvents is set, but store.path is empty: nothing is logged") }
-        return Verified(identity: identity, expires: material.expires.formatted(.iso8601), remarks: remarks)
+        remarks += PermissionTable(permissions).remarks
+        return Verified(identity: identity, roles: material.roles, expires: material.expires.formatted(.iso8601), remarks: remarks)
     }
 }

@@ -1,3 +1,5 @@
+public import struct LLMgineNode.TopicPermission
+
 /// How a node runs, as far as an operator decides it: read from a YAML file, the environment and flags.
 ///
 /// Every setting, with its default and what it means, stands once in ``Setting/all``; `llmgine node --check` prints that list with the
@@ -91,6 +93,8 @@ public struct NodeSettings: Sendable, Hashable {
     public var log = Log()
     /// What the node takes at most.
     public var limits = Limits()
+    /// Who may publish and subscribe to what; empty allows everyone everything.
+    public var permissions: [TopicPermission] = []
 
     /// The defaults.
     public init() {}

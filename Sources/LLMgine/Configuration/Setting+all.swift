@@ -42,6 +42,9 @@ extension Setting {
             "store.path", \.store.path,
             "The SQLite file in which scheduled events, approvals and dead letters outlive the process; empty keeps nothing."),
         .flag("store.logEvents", \.store.logEvents, "Whether every event published on the node is written to the store as well."),
+        .rules(
+            "permissions", \.permissions,
+            "Who may publish and subscribe to what, in sentences; empty allows every node of the cluster everything."),
         .choice("log.level", \.log.level, "The least level that is logged."),
         .choice("log.format", \.log.format, "Whether log lines are for people or one JSON object each."),
         .size("limits.maximumPayload", \.limits.maximumPayload, "The largest payload of one message over a link.", in: 1 << 10...16 << 20),

@@ -1,5 +1,6 @@
 import Configuration
 import LLMgineCore
+import LLMgineNode
 
 /// One thing that an operator can decide: its key, its kind and what it means.
 public struct Setting: Sendable {
@@ -84,6 +85,22 @@ extension Setting {
             values.removeAll(where: \.isEmpty)  // an empty environment variable is an empty list
             if let odd = values.first(where: { !accepts($0) }) { throw Unusable(reason: "\"\(odd.printable)\" is none") }
             settings[keyPath: path] = values
+        }
+    }
+
+    /// A list of topic permissions, a sentence each.
+    static func rules(_ key: String, _ path: Place<[TopicPermission]>, _ meaning: String) -> Setting {
+        Setting(
+            key, meaning, expected: "a list of rules such as: node shop may publish orders.> except orders.secret.>", type: .stringArray
+        ) {
+            "[\($0[keyPath: path].map(\.description).joined(separator: ", "))]"
+        } apply: { content, settings throws(Unusable) in
+            guard case .stringArray(let sentences) = content else { throw Unusable() }
+            var rules: [TopicPermission] = []
+            for sentence in sentences where !sentence.isEmpty {
+                do throws(LLMgineError) { rules.append(try TopicPermission(sentence)) } catch { throw Unusable(reason: error.detail) }
+            }
+            settings[keyPath: path] = rules
         }
     }
 

@@ -24,8 +24,12 @@ package class AnySubscriber: @unchecked Sendable {
     let services: DeliveryServices
     let breaker: HandlerBreaker
     let meters: HandlerMeters
+    /// Events of other nodes that nobody here will handle, and that their publisher keeps; nil unless the subscription has its events at least once.
+    let unhandled: UnhandledEvents?
     /// The mark of the task that runs the handler.
     let consumer = Atomic<Int>(CurrentTask.none)
+    /// Whether handlers of later stages have given up waiting for this one, until it has handled something.
+    let isLate = Atomic<Bool>(false)
 
     init(
         id: UInt32, filters: [TopicFilter], options: SubscriptionOptions, layout: ValueLayout, eventType: String?,
@@ -45,6 +49,7 @@ package class AnySubscriber: @unchecked Sendable {
         self.custody = Custody(layout)
         var queue = options.queue
         if !services.resilience.hasBoundedQueues { queue.capacity = .max }
+        self.unhandled = options.delivery.atLeastOnceOptions == nil ? nil : UnhandledEvents()
         self.mailbox = Mailbox(queue, layout: layout, meters: QueueMeters(of: name, in: services.metrics))
     }
 

@@ -37,7 +37,8 @@ extension MessageBus {
     /// Returns once the event is in the queue of every subscription that matched, which is at once unless one of them asks publishers to wait
     /// (``WhenFull/block(deadline:)``) and is full. What became of the event is in the receipt; a slow subscriber is not an error.
     /// - Parameter topic: where to; by default the event type's own topic.
-    /// - Throws: `stopped`, `badPayload` if it must be encoded and cannot be, `cancelled` if the task is cancelled while it waits.
+    /// - Throws: `stopped`, `badPayload` if it must be encoded and cannot be, `cancelled` if the task is cancelled while it waits,
+    ///   `permissionDenied` if a topic permission of the node stands against it.
     @discardableResult
     public func publish<E: Event>(
         _ event: E, to topic: Topic = E.topic, options: PublishOptions = PublishOptions()
@@ -83,7 +84,9 @@ extension MessageBus {
     private func publishAtOnce(_ message: borrowing Message, number: UInt64) throws(LLMgineError) -> PublishReceipt? {
         guard !observability.tracer.isEnabled else { return nil }
         let route = router.route(for: message.topic, in: message.session)
-        guard route.locals.isEmpty, route.groups.isEmpty, route.filters == nil, route.remotes.count == 1 else { return nil }
+        guard route.locals.isEmpty, route.groups.isEmpty, route.filters == nil, route.refusal == nil, route.remotes.count == 1 else {
+            return nil
+        }
         let offer = route.remotes[0].offer(message, sequence: number)
         switch offer {
         case .full: return nil
@@ -101,50 +104,41 @@ extension MessageBus {
         _ event: E, to topic: Topic, number: UInt64, options: PublishOptions, trace: TraceContext?
     ) async throws(LLMgineError) -> PublishReceipt {
         let route = router.route(for: topic, in: options.session)
+        if let refusal = route.refusal { throw denied(refusal, "publish") }
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
         if let filters = route.filters, !filters.admits(PublishedEvent(event, to: topic, options)) { return receipt }
+        if route.isStaged {
+            return try await TrackedPublish(
+                event, to: topic, number: number, options: options, trace: trace, bus: self, watch: nil
+            ).run(along: route)
+        }
         let extras = MessageExtras(headers: options.headers, trace: trace, timeToLive: options.timeToLive)
-        var late: [AnySubscriber] = []
-        var encoded: EncodedMessage?
-        for subscriber in route.locals {
-            let offer: SubscriberOffer
+        // Before anybody has it: an event that does not encode goes to nobody.
+        let encoded = route.needsMessage(of: E.self) ? try encode(event, to: topic, options: options, trace: trace) : nil
+        let offer = { (subscriber: AnySubscriber) -> SubscriberOffer? in
             if subscriber.valueType == ObjectIdentifier(E.self) {
-                offer = subscriber.mailbox.offer(
+                return subscriber.mailbox.offer(
                     event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
-            } else {
-                guard subscriber.takes(eventType: E.eventType) else { continue }
-                if subscriber.members != nil {
-                    let lifted = subscriber.offer(lifting: event, to: topic, number: number, options: options, extras: extras)
-                    guard let lifted else { continue }
-                    receipt.count(lifted)
-                    if case .full = lifted { late.append(subscriber) }
-                    continue
-                }
-                let message: EncodedMessage
-                if let encoded { message = encoded } else { message = try encode(event, to: topic, options: options, trace: trace) }
-                encoded = message
-                offer = subscriber.mailbox.offer(message, sequence: number, extras: extras)
             }
+            guard subscriber.takes(eventType: E.eventType) else { return nil }
+            guard subscriber.members == nil, let encoded else {
+                return subscriber.offer(lifting: event, to: topic, number: number, options: options, extras: extras)
+            }
+            return subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
+        }
+        var late: [AnySubscriber] = []
+        for subscriber in route.locals {
+            guard let offer = offer(subscriber) else { continue }
             receipt.count(offer)
             if case .full = offer { late.append(subscriber) }
         }
-        if !route.isPlain {
-            let message: EncodedMessage
-            if let encoded { message = encoded } else { message = try encode(event, to: topic, options: options, trace: trace) }
-            encoded = message
-            try await finish(publishing: message, number: number, extras: extras, route: route, receipt: &receipt)
+        if let encoded, !route.isPlain {
+            try await finish(publishing: encoded, number: number, extras: extras, route: route, receipt: &receipt)
         }
         for subscriber in late {
             let id = receipt.id
             try await insist(on: subscriber, &receipt) {
-                if subscriber.valueType == ObjectIdentifier(E.self) {
-                    return subscriber.mailbox.offer(
-                        event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
-                }
-                guard subscriber.members == nil, let encoded else {
-                    return subscriber.offer(lifting: event, to: topic, number: number, options: options, extras: extras) ?? .closed
-                }
-                return subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
+                offer(subscriber) ?? .closed
             } refused: {
                 keep(refused: event, to: topic, options: options, id, by: subscriber)
             }
@@ -185,6 +179,7 @@ extension MessageBus {
 
     private func publish(_ message: Message, number: UInt64, from leaf: LeafID?) async throws(LLMgineError) -> PublishReceipt {
         let route = router.route(for: message.topic, in: message.session)
+        if let refusal = route.refusal, leaf == nil { throw denied(refusal, "publish") }
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
         if let filters = route.filters, !filters.admits(PublishedEvent(message)) { return receipt }
         if route.locals.isEmpty, route.groups.isEmpty {
@@ -203,15 +198,17 @@ extension MessageBus {
         }
         let extras = MessageExtras(headers: message.headers, trace: message.trace, timeToLive: message.timeToLive)
         let encoded = EncodedMessage(message)
-        var late: [AnySubscriber] = []
+        var stages = route.isStaged ? HandlerStages(of: self) : nil
+        var late: [(AnySubscriber, MessageExtras?)] = []
         for subscriber in route.locals where subscriber.takes(eventType: message.eventType) {
             if let leaf, subscriber.options.relaysFor == leaf { continue }
+            let extras = stages?.extras(of: message, for: subscriber) ?? extras
             let offer = subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
             receipt.count(offer)
-            if case .full = offer { late.append(subscriber) }
+            if case .full = offer { late.append((subscriber, extras)) }
         }
         try await finish(publishing: encoded, number: number, extras: extras, route: route, receipt: &receipt)
-        for subscriber in late {
+        for (subscriber, extras) in late {
             let id = receipt.id
             try await insist(on: subscriber, &receipt) {
                 subscriber.mailbox.offer(encoded, sequence: number, extras: extras)

@@ -12,19 +12,31 @@ import Synchronization
     let groups: [RouteGroup]
     /// Whether all targets are on this node and get every event.
     let isPlain: Bool
+    /// Whether its subscriptions on this node have handlers of different priorities.
+    let isStaged: Bool
     /// What is asked before an event goes anywhere; nil if nothing is.
     let filters: FilterChain?
+    /// Why this node may not publish here; nil if it may. What it relays for a leaf is the leaf's to answer for.
+    let refusal: LLMgineError?
+    /// Whether this node's own subscriptions may get what is published here.
+    let isOpen: Bool
     /// The only target, if it is a subscription of this node and nothing is asked before.
     private let sole: Unmanaged<AnySubscriber>?
 
-    init(locals: [AnySubscriber], remotes: [any RemoteRoute], groups: [RouteGroup], filters: FilterChain?) {
-        let isSole = locals.count == 1 && remotes.isEmpty && groups.isEmpty && filters == nil
+    init(
+        locals: [AnySubscriber], remotes: [any RemoteRoute], groups: [RouteGroup], filters: FilterChain?, refusal: LLMgineError? = nil,
+        isOpen: Bool = true
+    ) {
+        let isSole = locals.count == 1 && remotes.isEmpty && groups.isEmpty && filters == nil && refusal == nil
         unsafe sole = isSole ? Unmanaged.passUnretained(locals[0]) : nil
         self.locals = locals
         self.remotes = remotes
         self.groups = groups
         self.filters = filters
+        self.refusal = refusal
+        self.isOpen = isOpen
         self.isPlain = remotes.isEmpty && groups.isEmpty
+        self.isStaged = HandlerStages.areMixed(locals)
     }
 
     /// Calls the body with the only target, if it is a subscription of this node and no filter is asked before, without counting a reference: the count lies on a cache
@@ -74,6 +86,14 @@ final class Router: Sendable {
             if case .local(let subscriber) = self, subscriber.options.session != .bus { subscriber } else { nil }
         }
 
+        /// Whether the very topic is allowed there: a filter with a wildcard may match more than is.
+        func mayGet(_ topic: Topic, orElse isOpen: Bool) -> Bool {
+            switch self {
+            case .local(let subscriber): subscriber.options.receives?(topic) ?? isOpen
+            case .remote(let flow): flow.way.mayReceive(topic)
+            }
+        }
+
         func hash(into hasher: inout Hasher) {
             switch self {
             case .local(let subscriber): hasher.combine(ObjectIdentifier(subscriber))
@@ -86,6 +106,7 @@ final class Router: Sendable {
         var trie = TopicTrie<Target>()
         var count = 0
         var filters: FilterChain?
+        var rules: TopicRules?
     }
 
     let scopes = SessionScopes()
@@ -110,7 +131,7 @@ final class Router: Sendable {
         // Both locks: a change of the table clears the caches while it holds the table, so nothing stale is stored.
         return table.withLock { table in
             misses.add(1, ordering: .relaxed)
-            let route = Router.makeRoute(table.trie.matches(topic), table.filters)
+            let route = Router.makeRoute(of: topic, table.trie.matches(topic), table.filters, table.rules)
             stripe.cache.withLock { $0.store(route, for: topic) }
             return route
         }
@@ -126,6 +147,16 @@ final class Router: Sendable {
             clearCaches()
         }
     }
+
+    /// Has every topic judged from now on.
+    func enforce(_ rules: TopicRules) {
+        table.withLock { table in
+            table.rules = rules
+            clearCaches()
+        }
+    }
+
+    var rules: TopicRules? { table.withLock { $0.rules } }
 
     func add(_ target: Target, filters: [TopicFilter]) {
         if let subscriber = target.scoped { return scopes.add(subscriber) }
@@ -149,12 +180,13 @@ final class Router: Sendable {
         for stripe in caches { stripe.cache.withLock { $0.removeAll() } }
     }
 
-    private static func makeRoute(_ targets: [Target], _ filters: FilterChain?) -> Route {
+    private static func makeRoute(of topic: Topic, _ targets: [Target], _ filters: FilterChain?, _ rules: TopicRules?) -> Route {
+        let isOpen = rules?.receive(topic) ?? true
         var seen: Set<Target> = []
         var locals: [AnySubscriber] = []
         var flows: [RemoteFlow] = []
         var groups: [String: (locals: [AnySubscriber], flows: [RemoteFlow])] = [:]
-        for target in targets where seen.insert(target).inserted {
+        for target in targets where target.mayGet(topic, orElse: isOpen) && seen.insert(target).inserted {
             switch target {
             case .local(let subscriber):
                 if let group = subscriber.options.group {
@@ -168,22 +200,23 @@ final class Router: Sendable {
         }
         return Route(
             locals: locals.sorted(by: AnySubscriber.isOfferedBefore),
-            remotes: onePerLink(flows),
+            remotes: routes(to: flows),
             groups: groups.sorted { $0.key < $1.key }.map { name, members in
-                RouteGroup(name: name, locals: members.locals, remotes: members.flows.map { $0.link.route(flows: [$0.flow]) })
-            }, filters: filters)
+                RouteGroup(name: name, locals: members.locals, remotes: members.flows.map { $0.way.route(to: [$0.flow]) })
+            }, filters: filters, refusal: rules?.publish(topic), isOpen: isOpen)
     }
 
-    private static func onePerLink(_ flows: [RemoteFlow]) -> [any RemoteRoute] {
-        var links: [(link: any RemoteLink, flows: [UInt32])] = []
+    /// One copy of an event goes to each way, however many flows lie at its end.
+    private static func routes(to flows: [RemoteFlow]) -> [any RemoteRoute] {
+        var ways: [(way: RemoteFlow.Way, flows: [UInt32])] = []
         for flow in flows {
-            if let index = links.firstIndex(where: { $0.link === flow.link }) {
-                links[index].flows.append(flow.flow)
+            if let index = ways.firstIndex(where: { $0.way.end === flow.way.end }) {
+                ways[index].flows.append(flow.flow)
             } else {
-                links.append((flow.link, [flow.flow]))
+                ways.append((flow.way, [flow.flow]))
             }
         }
-        return links.map { $0.link.route(flows: $0.flows.sorted()) }
+        return ways.map { $0.way.route(to: $0.flows.sorted()) }
     }
 }
 
@@ -232,13 +265,46 @@ struct RouteCache {
 
 /// A subscription on another node, as this node routes to it.
 package final class RemoteFlow: Sendable {
-    package let link: any RemoteLink
+    /// How it is reached.
+    package enum Way: Sendable {
+        /// With others over the link that it lies at the end of.
+        case link(any RemoteLink)
+        /// On its own, whether there is a link at the moment or not.
+        case own(any RemoteRoute)
+
+        var end: AnyObject {
+            switch self {
+            case .link(let link): link
+            case .own(let route): route
+            }
+        }
+
+        func mayReceive(_ topic: Topic) -> Bool {
+            switch self {
+            case .link(let link): link.mayReceive(topic)
+            case .own(let route): route.mayReceive(topic)
+            }
+        }
+
+        func route(to flows: [UInt32]) -> any RemoteRoute {
+            switch self {
+            case .link(let link): link.route(flows: flows)
+            case .own(let route): route
+            }
+        }
+    }
+
+    package let way: Way
     package let flow: UInt32
     package let filters: [TopicFilter]
     package let group: String?
 
-    package init(link: any RemoteLink, flow: UInt32, filters: [TopicFilter], group: String?) {
-        self.link = link
+    package convenience init(link: any RemoteLink, flow: UInt32, filters: [TopicFilter], group: String?) {
+        self.init(by: .link(link), flow: flow, filters: filters, group: group)
+    }
+
+    package init(by way: Way, flow: UInt32, filters: [TopicFilter], group: String?) {
+        self.way = way
         self.flow = flow
         self.filters = filters
         self.group = group
@@ -249,6 +315,8 @@ package final class RemoteFlow: Sendable {
 package protocol RemoteLink: AnyObject, Sendable {
     /// The node at the other end.
     var peer: NodeID { get }
+    /// Whether the peer may receive what is published on the topic.
+    func mayReceive(_ topic: Topic) -> Bool
     /// Runs tasks where the link's bytes arrive; nil if it has no such place.
     var executor: (any TaskExecutor)? { get }
     /// The way to these flows: one copy of a message serves them all.
@@ -269,12 +337,19 @@ package protocol RemoteLink: AnyObject, Sendable {
     func sendReplyError(_ request: UInt64, _ error: LLMgineError)
 }
 
+extension RemoteRoute {
+    package func mayReceive(_ topic: Topic) -> Bool { true }
+}
+
 extension RemoteLink {
+    package func mayReceive(_ topic: Topic) -> Bool { true }
     package var executor: (any TaskExecutor)? { nil }
 }
 
 /// Something outside this process that takes messages: one link, for one set of flows there.
 package protocol RemoteRoute: AnyObject, Sendable {
+    /// Whether the rules let the peer have what is published on the topic. Asked when a route is made.
+    func mayReceive(_ topic: Topic) -> Bool
     /// The peer at the other end: what receipts name.
     var peer: NodeID { get }
     /// Puts a message in line. Never waits.

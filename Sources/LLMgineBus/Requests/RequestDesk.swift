@@ -87,6 +87,11 @@ package final class RequestDesk: Sendable {
         change { state, actions in state.table.responderRemoved(ResponderID(link: link, flow: flow), into: &actions) }
     }
 
+    /// The peers with responders whose links are as asked for.
+    func peers(where isMeant: (any RemoteLink) -> Bool) -> Set<NodeID> {
+        Set(state.withLock { Array($0.links.values) }.filter(isMeant).map(\.peer))
+    }
+
     /// A peer's responder has free slots again.
     package func creditChanged(_ flow: UInt32, link: LinkID, granted: UInt64) {
         change { state, actions in state.table.creditChanged(ResponderID(link: link, flow: flow), granted: granted, into: &actions) }
@@ -250,7 +255,9 @@ package final class RequestDesk: Sendable {
         do throws(LLMgineError) {
             try link.sendRequest(id, flow: responder.flow, deadline: call.deadline - .now, replyWindow: call.window, call.message)
         } catch {
-            replied(id, error: error)
+            // The link has ended, and the table has not heard of it yet: the request ends as all others that the link had.
+            let isLost = error.code == .connectionClosed
+            replied(id, error: isLost ? LLMgineError(.peerLost, "the link to \(node) is gone") : error)
         }
     }
 }

@@ -110,16 +110,24 @@ extension MessageBus {
     /// Sends a request to one responder, here or on another node: one that has a free slot.
     ///
     /// Returns at once; what comes of it is in the stream. Cancelling the task that reads cancels the request at the responder.
-    /// - Throws: `stopped`, `limitExceeded` for a message that no link may carry.
+    /// - Throws: `stopped`, `limitExceeded` for a message that no link may carry, `permissionDenied`.
     public func request(_ message: Message, options: RequestOptions = RequestOptions()) async throws(LLMgineError) -> ReplyStream {
+        try checkRequesting(on: message.topic)
+        return try await relay(message, options: options)
+    }
+
+    /// The same for a request of a leaf, which has been judged by the leaf's rules.
+    package func relay(_ message: Message, options: RequestOptions) async throws(LLMgineError) -> ReplyStream {
         try checkRunning()
+        var options = options
+        options.excluding.formUnion(barred(from: message.topic))
         return ReplyStream(call: desk.start(message, options: options))
     }
 
     /// Answers requests whose topic matches one of the filters with a stream of replies.
     ///
     /// A handler that throws ends the request with a `remoteError` for the requester. Its task is cancelled when the requester gives up.
-    /// - Throws: `stopped`, `invalidArgument` without a filter.
+    /// - Throws: `stopped`, `invalidArgument` without a filter, `permissionDenied`.
     @discardableResult
     public func respond(
         to filters: [TopicFilter], options: ResponderOptions = ResponderOptions(),
@@ -129,6 +137,7 @@ extension MessageBus {
         guard (1...16).contains(filters.count), options.concurrency > 0 else {
             throw LLMgineError(.invalidArgument, "a responder needs 1 to 16 filters and a positive concurrency")
         }
+        try checkSubscribing(to: filters)
         let responder = Responder(
             id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: filters, options: options, bus: self, handler: handler)
         desk.add(responder)

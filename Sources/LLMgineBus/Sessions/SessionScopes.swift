@@ -43,7 +43,7 @@ final class SessionScopes: Sendable {
 
     /// Where an event of the session goes, if the bus would send it along the given route.
     func route(for topic: Topic, in session: SessionID, over base: Route) -> Route {
-        guard session != .bus else { return base }
+        guard session != .bus, base.isOpen else { return base }
         return scopes.withLock { scopes in
             guard let index = scopes.index(forKey: session) else { return base }
             if let known = scopes.values[index].routes[topic], known.base === base { return known.route }
@@ -69,6 +69,7 @@ extension Route {
             }
         }
         let locals = locals + subscribers.filter { $0.options.group == nil }
-        return Route(locals: locals.sorted(by: AnySubscriber.isOfferedBefore), remotes: remotes, groups: groups, filters: filters)
+        return Route(
+            locals: locals.sorted(by: AnySubscriber.isOfferedBefore), remotes: remotes, groups: groups, filters: filters, refusal: refusal)
     }
 }

@@ -8,7 +8,7 @@ extension MessageBus {
     /// Events of one subscription are handled one after another, in the order of publishing for each publisher, topic and priority, unless
     /// `options.concurrency` allows more at once. A handler that throws is tried again and then the event goes to the dead letters; no other
     /// subscription notices.
-    /// - Throws: `stopped`.
+    /// - Throws: `stopped`, `permissionDenied` if a topic permission of the node allows it nothing that the filter matches.
     @discardableResult
     public func subscribe<E: Event>(
         _ filter: TopicFilter, options: SubscriptionOptions = SubscriptionOptions(),
@@ -55,6 +55,8 @@ extension MessageBus {
         guard (1...16).contains(filters.count) else { throw LLMgineError(.invalidArgument, "a subscription needs 1 to 16 filters") }
         guard options.concurrency > 0 else { throw LLMgineError(.invalidArgument, "the concurrency of a subscription must be positive") }
         try options.queue.check()
+        try options.checkDelivery()
+        if options.relaysFor == nil { try checkSubscribing(to: filters) }
         let id = nextSubscription.add(1, ordering: .relaxed).oldValue
         var handler = handler
         if let limit = options.handlerDeadline {

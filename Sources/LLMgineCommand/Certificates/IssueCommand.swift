@@ -22,6 +22,9 @@ struct IssueCommand: ParsableCommand {
     @Option(help: ArgumentHelp("A host name or IP address of the node, for other software; repeatable.", valueName: "host"))
     var host: [String] = []
 
+    @Option(help: ArgumentHelp("A role that topic permissions may name; repeatable.", valueName: "role"))
+    var role: [String] = []
+
     @Option(help: ArgumentHelp("How long the certificate is valid.", valueName: "days"))
     var days = 365
 
@@ -35,7 +38,7 @@ struct IssueCommand: ParsableCommand {
     func run() throws {
         let authority = try CertificateAuthority(loading: self.authority)
         let directory = directory ?? "\(self.authority)/\(node)"
-        try authority.issue(try NodeID(node), hosts: host, lifetime: .seconds(86_400 * days)).save(to: directory, force: force)
+        try authority.issue(try NodeID(node), hosts: host, roles: role, lifetime: .seconds(86_400 * days)).save(to: directory, force: force)
         Terminal.say("\(directory): the certificate of llmgine://\(authority.cluster)/\(node), valid for \(days) days")
     }
 }

@@ -35,6 +35,9 @@ struct NodesCommand: AsyncParsableCommand {
             }
             Terminal.say(table(status))
             Terminal.say(links(status))
+            for refused in status.refused ?? [] {
+                Terminal.say("refused: \(refused.peer) may not subscribe to \(refused.filters.joined(separator: " "))")
+            }
         }
     }
 

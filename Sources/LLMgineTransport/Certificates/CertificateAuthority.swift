@@ -91,16 +91,22 @@ public struct CertificateAuthority: Sendable {
     ///   - node: the node's name in the cluster.
     ///   - hosts: DNS names and IP addresses under which other software may reach the node; `localhost` is always among them. Nodes
     ///     do not look at these: they know each other by the URI `llmgine://<cluster>/<node>`.
+    ///   - roles: what topic permissions may know the node by.
     ///   - cluster: another cluster than the authority's own, for an authority that serves several.
     ///   - lifetime: how long it is valid, by default one year.
     ///   - start: from when on it is valid, by default ``defaultStart``.
     /// - Throws: `invalidArgument` for names that break the rules.
     public func issue(
-        _ node: NodeID, hosts: [String] = [], cluster: String? = nil, lifetime: Duration = .seconds(365 * 86_400),
+        _ node: NodeID, hosts: [String] = [], roles: [String] = [], cluster: String? = nil, lifetime: Duration = .seconds(365 * 86_400),
         start: Date = CertificateAuthority.defaultStart
     ) throws(LLMgineError) -> IssuedCertificate {
         let identity = try NodeIdentity(cluster: cluster ?? self.cluster, node: node)
-        return try issue(names: [.uniformResourceIdentifier(identity.uri)], node: node, hosts: hosts, lifetime: lifetime, start: start)
+        if let odd = roles.first(where: { !NodeID.isValid($0) }) {
+            throw LLMgineError(.invalidArgument, "\"\(odd.printable)\" cannot name a role: use 1 to 63 of a-z A-Z 0-9 - _ .")
+        }
+        let names = [identity.uri] + roles.map { CertifiedRoles.uri(cluster: identity.cluster, role: $0) }
+        return try issue(
+            names: names.map(GeneralName.uniformResourceIdentifier), node: node, hosts: hosts, lifetime: lifetime, start: start)
     }
 
     /// Issues a certificate with any alternative names: what a test needs to show that odd ones are refused.

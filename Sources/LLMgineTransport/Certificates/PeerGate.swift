@@ -47,11 +47,11 @@ package final class PeerGate: ChannelInboundHandler, RemovableChannelHandler {
         }
         do {
             let handler = try context.pipeline.syncOperations.handler(type: NIOSSLHandler.self)
-            let identity = try material.peerIdentity(of: handler, negotiated: negotiated)
+            let (identity, roles) = try material.peer(of: handler, negotiated: negotiated)
             stopWaiting()
             state = .admitted
             context.fireUserInboundEventTriggered(event)
-            context.fireUserInboundEventTriggered(PeerAdmitted(identity: identity))
+            context.fireUserInboundEventTriggered(PeerAdmitted(identity: identity, roles: roles))
         } catch {
             refuse(error as? LLMgineError ?? LLMgineError(.tlsFailure, "the connection has no TLS", cause: error), context: context)
         }
@@ -98,4 +98,6 @@ package final class PeerGate: ChannelInboundHandler, RemovableChannelHandler {
 package struct PeerAdmitted: Sendable {
     /// Who the verified certificate says the peer is.
     package let identity: NodeIdentity
+    /// The roles that it carries.
+    package let roles: [String]
 }

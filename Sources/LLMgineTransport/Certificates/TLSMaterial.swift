@@ -16,6 +16,8 @@ package struct TLSMaterial: Sendable {
 
     /// Who this node is, as its own certificate says.
     package let identity: NodeIdentity
+    /// The roles that its certificate carries.
+    package let roles: [String]
     /// When this node's certificate ends.
     package let expires: Date
     /// What an operator should know and nothing has to fail for, one sentence each.
@@ -46,6 +48,7 @@ package struct TLSMaterial: Sendable {
         } catch {
             throw LLMgineError(.identityRefused, "\(source.certificatePath): \(error.detail)")
         }
+        self.roles = CertifiedRoles.roles(of: leaf, in: identity.cluster)
         var remarks: [String] = []
         if CertificateFile.isReadableByOthers(source.keyPath) {
             remarks.append("\(source.keyPath) is readable by others than its owner: chmod 600")
@@ -76,11 +79,13 @@ package struct TLSMaterial: Sendable {
         ])
     }
 
-    /// Who is at the other end, asked on the channel's event loop once the handshake is complete.
+    /// Who is at the other end and which roles its certificate carries, asked on the channel's event loop once the handshake is complete.
     ///
     /// The dates are checked again here, because a resumed session skips the check of the certificate that it was made with.
     /// - Throws: `identityRefused` or `tlsFailure`; the connection must be closed then.
-    package func peerIdentity(of handler: NIOSSLHandler, negotiated: String?, at now: Date = Date()) throws(LLMgineError) -> NodeIdentity {
+    package func peer(
+        of handler: NIOSSLHandler, negotiated: String?, at now: Date = Date()
+    ) throws(LLMgineError) -> (identity: NodeIdentity, roles: [String]) {
         guard negotiated == TLSMaterial.applicationProtocol else {
             throw LLMgineError(
                 .tlsFailure,
@@ -95,7 +100,7 @@ package struct TLSMaterial: Sendable {
         guard peer.cluster == identity.cluster else {
             throw LLMgineError(.identityRefused, "the peer is \(peer): another cluster than \(identity.cluster)")
         }
-        return peer
+        return (peer, CertifiedRoles.roles(of: certificate, in: identity.cluster))
     }
 
     private static func contexts(

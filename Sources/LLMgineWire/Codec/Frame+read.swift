@@ -46,6 +46,7 @@ extension Frame {
         case .fragment: .fragment(try FragmentFrame(reading: &reader))
         case .drain: .drain(try DrainFrame(reading: &reader))
         case .drained: .drained(try DrainedFrame(reading: &reader))
+        case .ack: .ack(try AckFrame(reading: &reader))
         case .request: .request(try RequestFrame(reading: &reader))
         case .reply: .reply(try ReplyFrame(reading: &reader))
         case .replyError: .replyError(try ReplyErrorFrame(reading: &reader))

@@ -42,6 +42,7 @@ extension Frame {
         case .fragment(let body): body.write(into: &buffer)
         case .drain(let body): body.write(into: &buffer)
         case .drained(let body): body.write(into: &buffer)
+        case .ack(let body): body.write(into: &buffer)
         case .request(let body): body.write(into: &buffer)
         case .reply(let body): body.write(into: &buffer)
         case .replyError(let body): body.write(into: &buffer)

@@ -24,6 +24,7 @@ package enum Frame: Sendable, Hashable {
     indirect case fragment(FragmentFrame)
     case drain(DrainFrame)
     indirect case drained(DrainedFrame)
+    indirect case ack(AckFrame)
 
     // Requests
     indirect case request(RequestFrame)
@@ -58,6 +59,7 @@ package enum Frame: Sendable, Hashable {
         case .fragment: .fragment
         case .drain: .drain
         case .drained: .drained
+        case .ack: .ack
         case .request: .request
         case .reply: .reply
         case .replyError: .replyError
@@ -84,6 +86,7 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
     case data = 0x21
     case grant = 0x22
     case blocked = 0x23
+    case ack = 0x25
     case gap = 0x26
     case fragment = 0x27
     case drain = 0x28
@@ -111,6 +114,7 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
         case .data: "DATA"
         case .grant: "GRANT"
         case .blocked: "BLOCKED"
+        case .ack: "ACK"
         case .gap: "GAP"
         case .fragment: "FRAGMENT"
         case .drain: "DRAIN"

@@ -76,6 +76,19 @@ package struct MessageIndex: Sendable {
     }
 }
 
+extension MessageIndex {
+    /// The same without the messages that are not wanted. The bytes stay as they are.
+    package func filtered(_ isWanted: (Entry) -> Bool) -> MessageIndex { MessageIndex(self, entries: entries.filter(isWanted)) }
+
+    private init(_ whole: MessageIndex, entries: [Entry]) {
+        messages = whole.messages
+        baseSequence = whole.baseSequence
+        isPlain = whole.isPlain
+        self.entries = entries
+        payloadBytes = entries.reduce(0) { $0 + $1.payloadLength }
+    }
+}
+
 /// What a message must keep besides its form.
 struct MessageRules {
     /// The highest number that the sender has interned.

@@ -147,6 +147,23 @@ import Testing
         #expect(throws: LLMgineError(.invalidConfiguration, "")) { try NodeSettings.load(file: "/nowhere/node.yaml", environment: [:]) }
     }
 
+    @Test func `hold topic permissions as sentences`() throws {
+        let loaded = try load(
+            "permissions:\n  - node shop may publish orders.> except orders.secret.>\n  - everyone may subscribe >\n",
+            environment: ["LLMGINE_WORKER_SLOTS": "1"])
+        #expect(
+            loaded.settings.permissions == [
+                TopicPermission(.node("shop"), may: .publish, ["orders.>"], except: ["orders.secret.>"]),
+                TopicPermission(.everyone, may: .subscribe, [">"]),
+            ])
+        #expect(
+            loaded.explanation.contains("permissions: [node shop may publish orders.> except orders.secret.>, everyone may subscribe >]"))
+        #expect(refusal("permissions:\n  - node shop may shout a\n").contains("\"may publish\" or \"may subscribe\" comes next"))
+        #expect(
+            try NodeSettings.load(environment: ["LLMGINE_PERMISSIONS": "everyone may publish a.>, everyone may subscribe b"])
+                .settings.permissions.count == 2)
+    }
+
     @Test func `explain themselves, one line each`() throws {
         let loaded = try load("node:\n  name: a\n", environment: ["LLMGINE_WORKER_SLOTS": "9"])
         let lines = loaded.explanation.split(separator: "\n")
