@@ -224,8 +224,8 @@ let package = Package(
         tests(
             "LLMgineBusTests",
             [
-                "LLMgineCore", "LLMgineBus", "LLMgineFlow", "LLMgineResilience", "LLMgineObservability", "LLMgineTestKit", External.nioCore,
-                External.logging,
+                "LLMgineCore", "LLMgineBroker", "LLMgineRouting", "LLMgineBus", "LLMgineFlow", "LLMgineResilience", "LLMgineObservability",
+                "LLMgineTestKit", External.nioCore, External.logging,
             ]),
         tests(
             "LLMgineTransportTests",

@@ -126,7 +126,8 @@ extension LinkMachine {
                 close(error.reason, detail: error.detail, into: &actions)
             }
         case .reject(let refusal): end(refusal, into: &actions)
-        case .ping, .pong, .leaving, .goodbye, .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .request,
+        case .ping, .pong, .leaving, .goodbye, .moved, .renew, .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked,
+            .gap, .request,
             .reply, .replyError, .replyCredit, .cancel, .gossip, .unknown:
             close(.unexpectedFrame, detail: "\(frame.name) before HELLO", into: &actions)
         }
@@ -142,11 +143,12 @@ extension LinkMachine {
         }
         switch frame {
         case .data, .request, .reply, .replyError, .intern, .grant, .blocked, .gap, .replyCredit, .cancel, .interest, .interestAck,
-            .interestWanted, .gossip:
+            .interestWanted, .gossip, .renew:
             actions.append(.deliver(frame))
         case .ping(let ping):
             actions.append(.send(.pong(PongFrame(nonce: ping.nonce))))
             actions.append(.peerInterest(version: ping.interestVersion, hash: ping.interestHash))
+        case .moved: actions.append(.peerMoved)
         case .pong(let pong): keepalive.ponged(nonce: pong.nonce, at: now)
         case .leaving(let leaving): actions.append(.peerLeaving(deadline: leaving.deadline))
         case .goodbye(let goodbye):

@@ -115,21 +115,20 @@ extension Subscriber {
     func envelope(of inbound: InboundMessage, in chunk: any InboundChunk, missed: UInt64, _ run: inout DeliveryRun?) -> Envelope? {
         let message = inbound.message
         guard takes(eventType: message.eventType), sees(message.session) else { return nil }
+        let (node, incarnation) = inbound.origin.map { ($0.node, $0.incarnation) } ?? (chunk.node, chunk.incarnation)
         let current: DeliveryRun
         if let known = run,
             known.covers(
-                topic: message.topic, session: message.session, priority: message.priority, node: chunk.node, incarnation: chunk.incarnation
-            )
+                topic: message.topic, session: message.session, priority: message.priority, node: node, incarnation: incarnation)
         {
             current = known
         } else {
             current = DeliveryRun(
-                topic: message.topic, session: message.session, priority: message.priority, node: chunk.node, incarnation: chunk.incarnation
-            )
+                topic: message.topic, session: message.session, priority: message.priority, node: node, incarnation: incarnation)
             run = current
         }
         let extras = MessageExtras(headers: message.headers, trace: message.trace, timeToLive: message.timeToLive)
-        return Envelope(run: current, sequence: inbound.sequence, extras: extras, missed: missed)
+        return Envelope(run: current, sequence: inbound.origin?.sequence ?? inbound.sequence, extras: extras, missed: missed)
     }
 
     /// Handles one event that was taken out on its own.
