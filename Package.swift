@@ -208,7 +208,7 @@ let package = Package(
         // Tests mirror Sources
         tests("LLMgineCoreTests", ["LLMgineCore", External.nioCore]),
         tests("LLMgineWireTests", ["LLMgineCore", "LLMgineWire", "LLMgineTestKit", External.nioCore]),
-        tests("LLMgineFlowTests", ["LLMgineCore", "LLMgineFlow"]),
+        tests("LLMgineFlowTests", ["LLMgineCore", "LLMgineFlow", "LLMgineTestKit"]),
         tests("LLMgineRoutingTests", ["LLMgineCore", "LLMgineRouting", "LLMgineTestKit"]),
         tests("LLMgineMembershipTests", ["LLMgineCore", "LLMgineMembership"]),
         tests("LLMgineResilienceTests", ["LLMgineCore", "LLMgineResilience", External.nioCore]),
@@ -264,6 +264,7 @@ let package = Package(
                 External.logging,
             ]),
         tests("LLMgineTests", ["LLMgine", "LLMgineCore", "LLMgineOTLPExporter", External.logging]),
+        tests("SimulationTests", ["LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineTestKit", External.nioCore]),
         tests("ArchitectureTests", []),
         tests(
             "IntegrationTests",

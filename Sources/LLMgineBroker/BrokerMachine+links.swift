@@ -35,8 +35,10 @@ extension BrokerMachine {
                 actions.append(.close(link, reason))
                 return
             case .replace(let reason):
-                drop(old, at: now, into: &actions)
+                // Closed while the shell still knows it. The peer learns our interest anew, so whoever waits for it goes on waiting.
                 actions.append(.close(old, reason))
+                for index in waiters.indices where waiters[index].version > 0 { waiters[index].links.insert(link) }
+                drop(old, at: now, into: &actions)
             }
         }
         accept(link, peer, at: now, into: &actions)
@@ -45,8 +47,8 @@ extension BrokerMachine {
     /// A leaf replaces nobody but itself: when it dials again, it has lost its link, maybe before we notice.
     private mutating func leafEstablished(_ link: LinkID, _ peer: PeerInfo, at now: Duration, into actions: inout [BrokerAction]) {
         if let old = leaves[peer.leaf] {
-            drop(old, at: now, into: &actions)
             actions.append(.close(old, .replaced))
+            drop(old, at: now, into: &actions)
         } else if leaves.count >= configuration.maximumLeaves {
             actions.append(.close(link, .fault(LLMgineError(.limitExceeded, "this node serves \(leaves.count) leaves already"))))
             return

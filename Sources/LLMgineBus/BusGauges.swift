@@ -54,15 +54,16 @@ extension MessageBus {
         registry.withLock { registry in (registry.named[name] ?? []).compactMap { registry.subscriptions[$0]?.subscriber } }
     }
 
-    /// Puts a dead letter back into the queue of a subscription of the name that failed, if there is room and the rules of today allow it.
-    func redeliver(_ letter: DeadLetter) -> Bool {
+    /// Puts a dead letter back into the queue of a subscription of the name that failed, if there is room and the rules of today allow it. The token is
+    /// settled when it is done with.
+    func redeliver(_ letter: DeadLetter, _ token: DeliveryToken) -> Bool {
         if let rules = router.rules, !rules.replay(letter.message.node, letter.content.topic) {
             noteDenied("replay", of: letter.message.node)
             return false
         }
-        if let id = letter.command { return executeAgain(letter, id) }
+        if letter.command != nil { return executeAgain(letter, token) }
         if letter.isOfSchedule { return scheduleAgain(letter) }
-        let extras = MessageExtras(headers: letter.content.headers, trace: letter.content.trace, timeToLive: nil)
+        let extras = MessageExtras(headers: letter.content.headers, trace: letter.content.trace, expires: nil, token: token)
         for subscriber in subscribers(named: letter.subscription) where subscriber.mailbox.room > 0 && letter.encodingError == nil {
             let offer = subscriber.mailbox.offer(
                 EncodedMessage(letter.content, trial: Trial(letter)), sequence: letter.message.sequence, extras: extras)

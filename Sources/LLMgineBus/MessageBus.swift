@@ -73,7 +73,7 @@ public final class MessageBus: Sendable {
             origin: identity, resilience: configuration.resilience, deadLetters: deadLetters, observability: self.observability,
             metrics: metrics, announcer: Announcer(metrics: metrics))
         desk = RequestDesk(node: configuration.name, timers: timers, tracer: self.observability.tracer)
-        deadLetters.deliver { [weak self] letter in self?.redeliver(letter) ?? false }
+        deadLetters.deliver { [weak self] letter, token in self?.redeliver(letter, token) ?? false }
         services.announcer.announce(on: self)
         observeGauges()
         observeOperations()
@@ -143,6 +143,9 @@ public struct BusConfiguration: Sendable {
     public var resilience: BusResilience
     /// Whether the bus counts and measures what it does into its ``MessageBus/observability``. Default true.
     public var hasMetrics: Bool
+    /// How long handlers of higher ``HandlerPriority`` numbers wait for one of a lower number to be done with an event. Then they go on, and wait for it no more until
+    /// it has handled something. Default 30 s.
+    public var handlerPatience: Duration
     /// How many scheduled events may wait for their time; one more is an error. Default 100,000.
     public var scheduleCapacity: Int
     /// How many approvals may be pending; one more is an error. Default 10,000.
@@ -151,9 +154,10 @@ public struct BusConfiguration: Sendable {
     /// A configuration with the documented defaults.
     public init(
         name: NodeID = "local", incarnation: Incarnation? = nil, resilience: BusResilience = BusResilience(), hasMetrics: Bool = true,
-        scheduleCapacity: Int = 100_000, approvalCapacity: Int = 10_000
+        handlerPatience: Duration = .seconds(30), scheduleCapacity: Int = 100_000, approvalCapacity: Int = 10_000
     ) {
         self.name = name
+        self.handlerPatience = handlerPatience
         self.scheduleCapacity = max(0, scheduleCapacity)
         self.approvalCapacity = max(0, approvalCapacity)
         self.resilience = resilience

@@ -9,4 +9,9 @@ package struct Credit: Sendable, Hashable {
     }
 
     package static let none = Credit(messages: 0, bytes: 0)
+
+    /// How much more it is than another count, nothing where it is less.
+    package func beyond(_ other: Credit) -> Credit {
+        Credit(messages: messages - min(messages, other.messages), bytes: bytes - min(bytes, other.bytes))
+    }
 }

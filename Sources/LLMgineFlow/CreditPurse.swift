@@ -21,6 +21,12 @@ package struct CreditPurse: Sendable, Hashable {
         granted.bytes = max(granted.bytes, limit.bytes)
     }
 
+    /// Gives back what was granted and not used: it counts as sent. - Returns: what counts as sent now.
+    package mutating func giveBack() -> Credit {
+        sent = granted
+        return sent
+    }
+
     /// Spends credit. False, and nothing spent, if there is not enough of both.
     package mutating func spend(messages: Int, bytes: Int) -> Bool {
         guard let messages = UInt64(exactly: messages), let bytes = UInt64(exactly: bytes) else { return false }

@@ -33,8 +33,8 @@ package struct AbuseMonitor: Sendable, Hashable {
             case .ping, .pong, .leaving, .moved, .renew, .unknown: self = .link
             case .interest, .interestAck, .interestWanted, .gossip: self = .interest
             case .intern: self = .intern
-            case .grant, .blocked, .gap, .replyError, .replyCredit, .cancel: self = .flow
-            case .data, .request, .reply, .hello, .reject, .goodbye: return nil
+            case .grant, .blocked, .gap, .ack, .drain, .drained, .replyError, .replyCredit, .cancel: self = .flow
+            case .data, .fragment, .request, .reply, .hello, .reject, .goodbye: return nil
             }
         }
     }

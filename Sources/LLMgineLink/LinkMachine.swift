@@ -127,7 +127,7 @@ extension LinkMachine {
             }
         case .reject(let refusal): end(refusal, into: &actions)
         case .ping, .pong, .leaving, .goodbye, .moved, .renew, .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked,
-            .gap, .request,
+            .gap, .ack, .fragment, .drain, .drained, .request,
             .reply, .replyError, .replyCredit, .cancel, .gossip, .unknown:
             close(.unexpectedFrame, detail: "\(frame.name) before HELLO", into: &actions)
         }
@@ -142,8 +142,8 @@ extension LinkMachine {
             return close(.tooManyFrames, detail: "\(frame.name): more than \(kind.perSecond) a second", into: &actions)
         }
         switch frame {
-        case .data, .request, .reply, .replyError, .intern, .grant, .blocked, .gap, .replyCredit, .cancel, .interest, .interestAck,
-            .interestWanted, .gossip, .renew:
+        case .data, .fragment, .request, .reply, .replyError, .intern, .grant, .blocked, .gap, .ack, .drain, .drained, .replyCredit,
+            .cancel, .interest, .interestAck, .interestWanted, .gossip, .renew:
             actions.append(.deliver(frame))
         case .ping(let ping):
             actions.append(.send(.pong(PongFrame(nonce: ping.nonce))))

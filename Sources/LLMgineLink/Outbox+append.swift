@@ -7,8 +7,15 @@ package import struct NIOCore.ByteBuffer
 // Publishers put messages in.
 extension Outbox {
     /// Puts one message in line for the flows.
+    /// - Parameters:
+    ///   - now: the time, from which what is left of a time to live is counted; any other message has no use for it.
+    ///   - expires: whether a message whose time is over is let go here. One that is kept by whoever sends it must not be.
     /// - Throws: `limitExceeded` for a message that no link may carry, or while everything that waits uses all topic numbers there are.
-    package mutating func append(_ message: borrowing Message, sequence: UInt64, to ids: [UInt32]) throws(LLMgineError) -> Appended {
+    package mutating func append(
+        _ message: borrowing Message, sequence: UInt64, to ids: [UInt32], at now: Duration = .zero, expires: Bool = true
+    )
+        throws(LLMgineError) -> Appended
+    {
         let measure = try MessageWriter.Measure(message, limits: wire)
         let numbers = try numbers(of: message)
         let lane = lane(for: ids, topic: numbers.topic)
@@ -23,7 +30,10 @@ extension Outbox {
             let rejected = lanes[lane].slots.count - takers.count
             if rejected > 0 {
                 guard !takers.isEmpty else { return .queued(evicted: 0, rejected: rejected) }
-                guard case .queued(let evicted, let more) = try append(message, sequence: sequence, to: takers) else { return .full }
+                guard case .queued(let evicted, let more) = try append(message, sequence: sequence, to: takers, at: now, expires: expires)
+                else {
+                    return .full
+                }
                 return .queued(evicted: evicted, rejected: rejected + more)
             }
             evicted = makeRoom(lane, index, measure.bound)
@@ -32,6 +42,10 @@ extension Outbox {
         let chunk = chunk(lane, message.priority, topic: numbers.topic, sequence: sequence, length: measure.bound)
         let written = chunk.append(message, measure, numbers, sequence: sequence)
         for place in chunk.places { queues[place].count(messages: 1, bytes: written) }
+        if expires, let timeToLive = message.timeToLive {
+            chunk.note(deadline: now + timeToLive)
+            hasDeadlines = true
+        }
         return .queued(evicted: evicted, rejected: 0)
     }
 
@@ -167,6 +181,7 @@ extension Outbox {
     /// All numbers are given out: what waits is encoded anew with as few as it needs, and the others are free again. Rare, and in
     /// proportion to what waits: some 50 ns a message.
     private mutating func renumber() {
+        finishParcels()
         var waiting: [ObjectIdentifier: Chunk] = [:]
         for queue in queues {
             for piece in queue.pieces { waiting[ObjectIdentifier(piece.chunk)] = piece.chunk }

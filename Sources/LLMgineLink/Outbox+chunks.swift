@@ -42,6 +42,12 @@ extension Outbox {
                 && sequence - baseSequence <= UInt64(UInt32.max)
         }
 
+        /// When the time of messages is over, by their position; most have none.
+        private(set) var deadlines: [Int: Duration] = [:]
+
+        /// The message that was appended last has a time to live.
+        func note(deadline: Duration) { deadlines[count - 1] = deadline }
+
         /// It grows no more.
         func close() { unsafe run.isOpen = false }
 
@@ -102,7 +108,7 @@ extension Outbox {
         }
 
         func collectNumbers(into used: inout Set<UInt32>) {
-            forEach { message in
+            buffer.forEachMessage { message in
                 used.insert(message.topicRef)
                 used.insert(message.typeRef)
             }
@@ -112,7 +118,7 @@ extension Outbox {
         /// Encodes the messages anew with other numbers, none of which is higher than the one before.
         mutating func renumber(_ numbers: [UInt32: UInt32]) {
             var renewed = Run.empty(headroom: headroom, expecting: buffer.readableBytes)
-            forEach { message in
+            buffer.forEachMessage { message in
                 let fields = MessageFields(
                     topicRef: numbers[message.topicRef] ?? 0, typeRef: numbers[message.typeRef] ?? 0,
                     sequenceDelta: UInt32(truncatingIfNeeded: message.sequence), trace: message.trace, headers: message.headers,
@@ -120,15 +126,6 @@ extension Outbox {
                 MessageWriter.write(fields, payload: message.payload, into: &renewed)
             }
             buffer = renewed
-        }
-
-        private func forEach(_ body: (WireMessage) -> Void) {
-            var reader = MessageReader(buffer, baseSequence: 0, highestIntern: .max, maximumPayload: .max)
-            do throws(LLMgineError) {
-                while let message = try reader.next() { body(message) }
-            } catch {
-                preconditionFailure("a message that was just written cannot be read: \(error)")
-            }
         }
     }
 
@@ -181,16 +178,49 @@ extension Outbox {
             if skipped > 0, let cut = first(skipped) { skip(cut) }
         }
 
+        /// Whether the time of the first message is over.
+        func isExpired(at now: Duration) -> Bool { chunk.deadlines[skipped].map { $0 <= now } ?? false }
+
+        /// The first messages as they go out now: those with a time to live are encoded anew, with what is left of it.
+        func bytes(of cut: MessageCut, at now: Duration) -> ByteBuffer {
+            let bytes = rest.getSlice(at: 0, length: cut.bytes) ?? ByteBuffer()
+            guard !chunk.deadlines.isEmpty else { return bytes }
+            var renewed = ByteBufferAllocator().buffer(capacity: cut.bytes)
+            var position = skipped
+            bytes.forEachMessage { message in
+                let left = chunk.deadlines[position].map { max(.zero, $0 - now) }
+                let fields = MessageFields(
+                    topicRef: message.topicRef, typeRef: message.typeRef, sequenceDelta: UInt32(truncatingIfNeeded: message.sequence),
+                    trace: message.trace, headers: message.headers, timeToLive: left ?? message.timeToLive, session: message.session)
+                MessageWriter.write(fields, payload: message.payload, into: &renewed)
+                position += 1
+            }
+            return renewed
+        }
+
         /// A DATA frame of the first messages. The header goes into the chunk's own headroom if the chunk is sent whole.
-        func frame(of cut: MessageCut, for flows: [UInt32]) -> ByteBuffer {
-            let isWhole = cut.messages == chunk.count
-            var frame = ByteBufferAllocator().buffer(capacity: Chunk.headroom(flows: flows.count) + (isWhole ? 0 : cut.bytes))
+        func frame(of cut: MessageCut, for flows: [UInt32], at now: Duration) -> ByteBuffer {
+            let isWhole = cut.messages == chunk.count && chunk.deadlines.isEmpty
+            let messages = isWhole ? ByteBuffer() : bytes(of: cut, at: now)
+            var frame = ByteBufferAllocator().buffer(capacity: Chunk.headroom(flows: flows.count) + messages.readableBytes)
             DataFrame.writeHeader(
                 priority: chunk.priority, flows: flows, baseSequence: chunk.baseSequence, count: UInt32(truncatingIfNeeded: cut.messages),
-                messagesLength: cut.bytes, into: &frame)
+                messagesLength: isWhole ? cut.bytes : messages.readableBytes, into: &frame)
             if isWhole, let whole = chunk.frame(frame) { return whole }
-            if let messages = rest.getSlice(at: 0, length: cut.bytes) { frame.writeImmutableBuffer(messages) }
+            frame.writeImmutableBuffer(isWhole ? bytes(of: cut, at: now) : messages)
             return frame
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// Reads a run of messages that was written here; their sequences are the deltas to the base of the run.
+    fileprivate func forEachMessage(_ body: (WireMessage) -> Void) {
+        var reader = MessageReader(self, baseSequence: 0, highestIntern: .max, maximumPayload: .max)
+        do throws(LLMgineError) {
+            while let message = try reader.next() { body(message) }
+        } catch {
+            preconditionFailure("a message that was just written cannot be read: \(error)")
         }
     }
 }

@@ -18,22 +18,33 @@ extension Outbox {
         package var madeRoom = false
     }
 
-    /// Takes out what credit allows: control first, then data by class, flows in turn frame by frame, up to about so many bytes.
-    package mutating func drain(maximum: Int) -> Drained {
+    /// Takes out what credit allows: control first, then data as the classes share the link, flows in turn frame by frame, up to about so
+    /// many bytes. - Parameter now: the time on the clock of ``append(_:sequence:to:at:)``.
+    package mutating func drain(maximum: Int, at now: Duration = .zero) -> Drained {
+        self.now = now
         var drained = Drained()
-        for index in 0..<4 {
-            while drained.bytes < maximum, let place = ready[index].popFirst() {
-                queues[place].isReady = false
-                if sendHead(of: place, into: &drained) { makeReady(place) }
+        while drained.bytes < maximum, let index = nextClass(), let turn = ready[index].popFirst() {
+            let before = drained.bytes
+            if turn < 0 {
+                sendPart(of: ~turn, into: &drained)
+            } else {
+                queues[turn].isReady = false
+                if sendHead(of: turn, into: &drained) { makeReady(turn) }
             }
-            if !ready[index].isEmpty { drained.hasMore = true }
+            classes.sent(drained.bytes - before, of: index)
         }
+        for index in 0..<4 where !ready[index].isEmpty { drained.hasMore = true }
         drained.madeRoom = noteRoom()
         guard control.readableBytes > 0 else { return drained }
         drained.bytes += control.readableBytes
         drained.buffers.insert(control, at: 0)  // numbers are announced before the data that uses them
         control = ByteBuffer()
         return drained
+    }
+
+    private mutating func nextClass() -> Int? {
+        let isReady: InlineArray<4, Bool> = [!ready[0].isEmpty, !ready[1].isEmpty, !ready[2].isEmpty, !ready[3].isEmpty]
+        return classes.next { isReady[$0] }
     }
 
     /// Whether a drain might find something.
@@ -45,35 +56,55 @@ extension Outbox {
 
     /// Sends the head of one queue to every flow that waits for the same messages and can pay. False when there is nothing to send.
     private mutating func sendHead(of place: Int, into drained: inout Drained) -> Bool {
+        guard queues[place].parcel == 0 else { return false }  // begun by another flow since the place had got its turn
+        if hasDeadlines { queues[place].expire(at: now) }
         guard let piece = queues[place].pieces.first else { return false }
-        guard let cut = piece.cut(to: flows[place / 4].purse.room) else {
-            sayBlocked(place / 4)
+        guard let cut = piece.cut(to: queues[place].purse.room) else {
+            sayBlocked(place, before: piece)
             return false
         }
         piece.chunk.close()
+        let isLong = isLong(cut)
+        var payers: [Int] = []
         var ids: [UInt32] = []
         pay(place, cut, &ids)
+        if isLong { payers.append(place) }
         if piece.chunk.places.count > 1 {
             for other in piece.chunk.places where other != place && ids.count < WireLimits.flowsPerData && shares(other, piece, cut) {
                 pay(other, cut, &ids)
+                if isLong { payers.append(other) }
             }
         }
-        let frame = piece.frame(of: cut, for: ids)
-        drained.bytes += frame.readableBytes
         drained.messages += cut.messages
-        drained.buffers.append(frame)
+        if isLong {
+            beginParcel(piece, cut, places: payers, flows: ids)
+            sendPart(of: lastParcel, into: &drained)
+        } else {
+            let frame = piece.frame(of: cut, for: ids, at: now)
+            drained.bytes += frame.readableBytes
+            drained.buffers.append(frame)
+        }
         return true
+    }
+
+    /// Sends one part of a parcel, which then waits for its next turn.
+    private mutating func sendPart(of number: Int, into drained: inout Drained) {
+        guard let index = parcels[number]?.index, let part = nextPart(of: number) else { return }
+        drained.bytes += part.readableBytes
+        drained.buffers.append(part)
+        if parcels[number] != nil { ready[index].append(~number) }
     }
 
     /// Whether another flow has exactly the same messages at its head, and the credit for them.
     private func shares(_ place: Int, _ piece: Piece, _ cut: MessageCut) -> Bool {
-        guard let head = queues[place].pieces.first, head.chunk === piece.chunk, head.skipped == piece.skipped else { return false }
-        let room = flows[place / 4].purse.room
+        guard queues[place].parcel == 0, let head = queues[place].pieces.first, head.chunk === piece.chunk, head.skipped == piece.skipped
+        else { return false }
+        let room = queues[place].purse.room
         return UInt64(cut.messages) <= room.messages && UInt64(cut.payloadBytes) <= room.bytes
     }
 
     private mutating func pay(_ place: Int, _ cut: MessageCut, _ ids: inout [UInt32]) {
-        let isPaid = flows[place / 4].purse.spend(messages: cut.messages, bytes: cut.payloadBytes)
+        let isPaid = queues[place].purse.spend(messages: cut.messages, bytes: cut.payloadBytes)
         precondition(isPaid, "a flow was charged more than its room")
         announceGap(place)
         queues[place].dropFirst(cut)
@@ -81,17 +112,36 @@ extension Outbox {
     }
 
     private mutating func announceGap(_ place: Int) {
-        let count = queues[place].gap
-        guard count > 0, let priority = Priority(rawValue: UInt8(truncatingIfNeeded: place & 3)) else { return }
-        send(.gap(GapFrame(flow: flows[place / 4].id, priority: priority, count: UInt64(count))))
+        let (evicted, expired) = (queues[place].gap, queues[place].expired)
+        guard evicted + expired > 0, let priority = Priority(rawValue: UInt8(truncatingIfNeeded: place & 3)) else { return }
+        let flow = flows[place / 4].id
+        if evicted > 0 { send(.gap(GapFrame(flow: flow, priority: priority, cause: .evicted, count: UInt64(evicted)))) }
+        if expired > 0 { send(.gap(GapFrame(flow: flow, priority: priority, cause: .expired, count: UInt64(expired)))) }
         queues[place].gap = 0
+        queues[place].expired = 0
     }
 
-    private mutating func sayBlocked(_ slot: Int) {
-        guard !flows[slot].saidBlocked else { return }
-        flows[slot].saidBlocked = true
-        let sent = flows[slot].purse.sent
-        send(.blocked(BlockedFrame(flow: flows[slot].id, atMessages: sent.messages, atBytes: sent.bytes)))
+    /// Time has passed: the oldest messages go whose time is over, and the peer is told of them, for it may be long before something else comes.
+    package mutating func expire(at now: Duration) {
+        guard hasDeadlines else { return }
+        hasDeadlines = false
+        for place in queues.indices {
+            queues[place].expire(at: now)
+            if queues[place].expired > 0 { announceGap(place) }
+            if queues[place].pieces.contains(where: { !$0.chunk.deadlines.isEmpty }) { hasDeadlines = true }
+        }
+    }
+
+    private mutating func sayBlocked(_ place: Int, before piece: Piece) {
+        guard !queues[place].saidBlocked, let priority = Priority(rawValue: UInt8(truncatingIfNeeded: place & 3)) else { return }
+        queues[place].saidBlocked = true
+        let sent = queues[place].purse.sent
+        send(
+            .blocked(
+                BlockedFrame(
+                    flow: flows[place / 4].id, priority: priority, atMessages: sent.messages, atBytes: sent.bytes,
+                    nextBytes: UInt64(piece.first(1)?.payloadBytes ?? 0), waitingMessages: UInt64(queues[place].messages),
+                    waitingBytes: UInt64(queues[place].bytes))))
     }
 
     /// Whether publishers that were turned away may try again: a queue that turned one away is down to half of its room, or it holds none

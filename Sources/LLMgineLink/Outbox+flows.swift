@@ -8,14 +8,11 @@ extension Outbox {
     struct Flow {
         let id: UInt32
         let whenFull: WhenFull
-        var purse: CreditPurse
         var isDemoted = false
-        var saidBlocked = false
 
-        init(id: UInt32, whenFull: WhenFull, purse: CreditPurse) {
+        init(id: UInt32, whenFull: WhenFull) {
             self.id = id
             self.whenFull = whenFull
-            self.purse = purse
         }
 
         /// Whether publishers wait for it while it is full.
@@ -25,15 +22,22 @@ extension Outbox {
         }
     }
 
-    /// What waits for one flow in one class.
+    /// What waits for one flow in one class, and the credit for it.
     struct Queue {
         var pieces: Deque<Piece> = []
+        var purse = CreditPurse(granted: .none)
+        /// Whether the peer knows that there is too little.
+        var saidBlocked = false
         private(set) var messages = 0
         private(set) var bytes = 0
         /// Messages evicted since the last one that was sent.
         var gap = 0
+        /// Messages whose time was over, since then.
+        var expired = 0
         /// Whether the flow has its turn coming.
         var isReady = false
+        /// The message that is on its way in parts, which the others must not overtake; 0 for none.
+        var parcel = 0
         /// Whether a publisher waits for room.
         var hasTurnedAway = false
 
@@ -56,6 +60,14 @@ extension Outbox {
             dropFirst(cut)
             gap += 1
             return true
+        }
+
+        /// Lets the oldest messages go whose time is over, up to the first that has some left.
+        mutating func expire(at now: Duration) {
+            while let piece = pieces.first, piece.isExpired(at: now), let cut = piece.first(1) {
+                dropFirst(cut)
+                expired += 1
+            }
         }
 
         /// The first messages are sent or evicted.

@@ -1,39 +1,39 @@
-import LLMgineMembership
-import LLMgineRouting
-import LLMgineWire
+package import LLMgineMembership
+package import LLMgineRouting
+package import LLMgineWire
 
 // The wire's words for interest and members, and the machines': two vocabularies, so that neither module needs the other.
 
 extension InterestUpdate {
-    init(_ frame: InterestFrame) {
+    package init(_ frame: InterestFrame) {
         self.init(
             snapshot: frame.kind == .snapshot, from: frame.fromVersion, to: frame.toVersion, adds: frame.adds.map(InterestEntry.init),
             removes: frame.removes)
     }
 
-    var frame: InterestFrame {
+    package var frame: InterestFrame {
         InterestFrame(kind: snapshot ? .snapshot : .delta, fromVersion: from, toVersion: to, adds: adds.map(\.wire), removes: removes)
     }
 }
 
 extension InterestEntry {
-    init(_ entry: InterestFrame.Entry) {
+    package init(_ entry: InterestFrame.Entry) {
         self.init(
             flow: entry.flow, kind: entry.kind == .events ? .events : .responder, filters: entry.filters, group: entry.group,
             whenFull: entry.whenFull,
-            windowMessages: entry.windowMessages, windowBytes: entry.windowBytes)
+            windowMessages: entry.windowMessages, windowBytes: entry.windowBytes, reliable: entry.reliable)
     }
 
-    var wire: InterestFrame.Entry {
+    package var wire: InterestFrame.Entry {
         InterestFrame.Entry(
             flow: flow, kind: kind == .events ? .events : .responder, filters: filters, group: group, whenFull: whenFull,
             windowMessages: windowMessages,
-            windowBytes: windowBytes)
+            windowBytes: windowBytes, reliable: reliable)
     }
 }
 
 extension MemberRecord {
-    init(_ member: GossipFrame.Member) {
+    package init(_ member: GossipFrame.Member) {
         let state: State =
             switch member.state {
             case .joining: .joining
@@ -47,7 +47,7 @@ extension MemberRecord {
             roles: member.roles, protocolMin: UInt64(member.protocols.lowerBound), protocolMax: UInt64(member.protocols.upperBound))
     }
 
-    var wire: GossipFrame.Member {
+    package var wire: GossipFrame.Member {
         let state: GossipFrame.State =
             switch self.state {
             case .joining: .joining

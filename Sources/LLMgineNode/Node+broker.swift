@@ -1,6 +1,7 @@
 import LLMgineBroker
 package import LLMgineBus
 public import LLMgineCore
+import LLMgineFlow
 import LLMgineLink
 import LLMgineMembership
 import LLMgineRouting
@@ -19,6 +20,8 @@ extension Node {
         input(&machine.value, &actions)
         let interest = (version: machine.value.interestVersion, hash: machine.value.interestHash)
         state.withLock { $0.interest = interest }
+        // First, so that what the loss of a link withdraws can be told from what the peer has withdrawn.
+        for case .peerDown(_, let id) in actions { if let link = link(id) { outlets.linkEnded(link) } }
         for action in actions { perform(action) }
     }
 
@@ -43,16 +46,33 @@ extension Node {
         }
     }
 
+    /// Idle flows give back what they do not use.
+    func tickCredit() {
+        control.scheduleTask(in: .seconds(1)) {
+            guard !self.isStopped.load(ordering: .relaxed) else { return }
+            self.creditTicked()
+            self.tickCredit()
+        }
+    }
+
+    /// A second has passed for all flows.
+    package func creditTicked() {
+        let isScarce = credit.waiting > 0
+        for link in state.withLock({ Array($0.links.values) }) { link.ticked(isScarce: isScarce) }
+        credit.serve()
+    }
+
     private func perform(_ action: BrokerAction) {
         switch action {
         case .peerUp(let node, let id, let leaf): peerUp(node, id, leaf: leaf)
         case .peerDown(let node, let id): peerDown(node, id)
         case .peerDraining(let node, let id):
             logger.info("peer leaves", metadata: ["peer": "\(node)"])
+            link(id)?.drains()
             bus.desk.peerDraining(id)
         case .close(let id, let reason): close(id, reason)
         case .dial(let address, expecting: _): dial(address)
-        case .sendInterest(let id, let update): link(id)?.connection.send(.interest(update.frame))
+        case .sendInterest(let id, let update): sendInterest(update, to: id)
         case .sendInterestAck(let id, let version): acknowledge(id, version)
         case .requestInterest(let id, let since): link(id)?.connection.send(.interestWanted(InterestWantedFrame(sinceVersion: since)))
         case .scheduleInterestFlush:
@@ -86,7 +106,7 @@ extension Node {
                 "peer": "\(node)", "address": "\(link.connection.address)", "role": "\(link.connection.role)",
                 "kind": leaf ? "leaf" : "core",
             ])
-        guard leaf else { return }
+        guard leaf else { return outlets.peerUp(node, link.hello.incarnation) }
         let relay = LeafRelay(link: link, node: self)
         state.withLock { $0.relays[id] = relay }
         relay.start()
@@ -100,6 +120,7 @@ extension Node {
         relay?.stop()
         guard let link else { return }
         for flow in link.routes() { bus.removeRemote(flow) }
+        for inlet in state.withLock({ Array($0.inlets.values) }) { inlet.linkEnded(link) }
         link.ended()
     }
 
@@ -134,6 +155,21 @@ extension Node {
 
     // MARK: Interest
 
+    /// Each peer is told the window that it is granted, which the budget decides now.
+    private func sendInterest(_ update: InterestUpdate, to id: LinkID) {
+        guard let link = link(id) else { return }
+        var frame = update.frame
+        for index in frame.adds.indices where frame.adds[index].kind == .events {
+            let entry = frame.adds[index]
+            let window = link.announce(
+                entry.flow, target: Credit(messages: entry.windowMessages, bytes: entry.windowBytes), office: credit)
+            frame.adds[index].windowMessages = window.messages
+            frame.adds[index].windowBytes = window.bytes
+        }
+        for flow in frame.removes { link.forget(flow: flow) }
+        link.connection.send(.interest(frame))
+    }
+
     private func routeAdded(_ id: LinkID, _ entry: InterestEntry, leaf: Bool) {
         guard let link = link(id), !refuses(entry, of: link) else { return }
         if leaf {
@@ -141,6 +177,7 @@ extension Node {
             return
         }
         switch entry.kind {
+        case .events where entry.reliable != nil: outlets.opened(entry, over: link)
         case .events: bus.addRemote(link.opened(entry))
         case .responder: bus.desk.responderAdded(entry, node: link.peer, link: id, over: link)
         }
@@ -150,6 +187,7 @@ extension Node {
         guard let link = link(id) else { return }
         state.withLock { $0.relays[id] }?.closed(flow)
         bus.desk.responderRemoved(flow, link: id)
+        if let outlet = link.outlet(flow) { outlets.withdrawn(outlet, isLeaving: link.isDraining) }
         if let route = link.closed(flow) { bus.removeRemote(route) }
     }
 
@@ -168,13 +206,21 @@ extension Node {
 
 extension Node: ClusterAttachment {
     package func subscribed(_ subscriber: AnySubscriber) {
-        state.withLock { $0.subscribers[subscriber.id] = subscriber }
+        let inlet = makeInlet(for: subscriber)
+        state.withLock { state in
+            state.subscribers[subscriber.id] = subscriber
+            if let inlet { state.inlets[subscriber.id] = inlet }
+        }
         let entry = subscriber.entry(windowBytes: windowBytes)
         announce(entry)
     }
 
     package func unsubscribed(_ subscriber: AnySubscriber) {
-        state.withLock { $0.subscribers[subscriber.id] = nil }
+        let inlet = state.withLock { state in
+            state.subscribers[subscriber.id] = nil
+            return state.inlets.removeValue(forKey: subscriber.id)
+        }
+        inlet?.ending()
         withdraw(subscriber.id)
     }
 

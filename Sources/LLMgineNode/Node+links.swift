@@ -29,20 +29,44 @@ extension Node: LinkDelegate {
     package func linkReceived(_ connection: LinkConnection, _ data: ReceivedData) throws(LLMgineError) {
         guard let link = link(LinkID(connection.id)) else { return }
         let chunk = WireChunk(data, from: link)
+        var targets: [InboundTarget] = []
+        if data.flows.count > 1 { targets.reserveCapacity(data.flows.count) }
         let refused = data.refused
         if refused.messages > 0 { noteRefused(refused.messages, on: data.topicIfRefused, of: link) }
         for id in data.flows {
-            guard let subscriber = state.withLock({ $0.subscribers[id] }) ?? state.withLock({ $0.relays[link.id] })?.uplink(id) else {
-                continue  // it has just been cancelled; the peer will hear
+            guard let subscriber = subscriber(id, over: link), let flow = link.inbound(id)?.account(data.priority) else { continue }
+            if !data.isCounted {
+                try flow.received(messages: chunk.count + refused.messages, bytes: data.index.payloadBytes + refused.bytes)
             }
-            let flow = link.inbound(subscriber, windowBytes: windowBytes)
-            try flow.received(messages: chunk.count + refused.messages, bytes: data.index.payloadBytes + refused.bytes)
             if refused.messages > 0 { flow.consumed(messages: refused.messages, bytes: refused.bytes) }
+            if subscriber.options.delivery != .atMostOnce, let inlet = inlet(of: id) {
+                inlet.received(chunk, over: link, in: flow, refused: refused.positions)
+                continue
+            }
             guard chunk.count > 0 else { continue }
-            if !subscriber.deliver(InboundDelivery(chunk: chunk, credit: flow)) {
+            if data.flows.count > 1 {
+                targets.append(InboundTarget(subscriber: subscriber, credit: flow))
+            } else if !subscriber.deliver(InboundDelivery(chunk: chunk, credit: flow)) {
                 flow.consumed(messages: chunk.count, bytes: data.index.payloadBytes)
             }
         }
+        if !targets.isEmpty { bus.deliver(chunk, bytes: data.index.payloadBytes, to: targets) }
+    }
+
+    package func linkAnnounced(_ connection: LinkConnection, _ head: FragmentFrame.Head) throws(LLMgineError) -> [UInt32] {
+        guard let link = link(LinkID(connection.id)) else { return [] }
+        var takers: [UInt32] = []
+        for id in head.flows {
+            guard subscriber(id, over: link) != nil, let flow = link.inbound(id)?.account(head.priority) else { continue }
+            try flow.received(messages: 1, bytes: Int(clamping: head.payloadBytes))
+            takers.append(id)
+        }
+        return takers
+    }
+
+    /// The subscription behind a flow, or what stands for a leaf's publishing; nil if it has just been cancelled, which the peer will hear.
+    private func subscriber(_ id: UInt32, over link: PeerLink) -> AnySubscriber? {
+        state.withLock { $0.subscribers[id] } ?? state.withLock { $0.relays[link.id] }?.uplink(id)
     }
 
     package func linkReceived(_ connection: LinkConnection, _ frame: Frame, message: Message) throws(LLMgineError) {
@@ -97,21 +121,26 @@ extension Node: LinkDelegate {
             tell { $0.gossipReceived(id, records, at: self.elapsed, into: &$1) }
         case .grant(let grant):
             let limit = Credit(messages: grant.maximumMessages, bytes: grant.maximumBytes)
-            _ = connection.update { outbox in outbox.granted(flow: grant.flow, limit) }
+            _ = connection.update { outbox in outbox.granted(flow: grant.flow, grant.priority, limit) }
             desk(of: link).creditChanged(grant.flow, link: id, granted: grant.maximumMessages)
         case .blocked(let blocked):
-            guard
-                let subscriber = state.withLock({ $0.subscribers[blocked.flow] }) ?? state.withLock({ $0.relays[id] })?.uplink(blocked.flow)
-            else { return }
-            link.inbound(subscriber, windowBytes: windowBytes).blocked()
-        case .gap(let gap): state.withLock { $0.subscribers[gap.flow] }?.noteGap(Int(clamping: gap.count), priority: gap.priority)
+            try link.inbound(blocked.flow)?.account(blocked.priority)?.blocked(blocked)
+        case .ack(let ack): try link.outlet(ack.flow)?.acknowledged(ack, over: link)
+        case .drain(let drain): connection.update { $0.drained(flow: drain.flow, drain.priority) }
+        case .drained(let drained): try link.inbound(drained.flow)?.account(drained.priority)?.drained(drained)
+        case .gap(let gap):
+            let subscriber = state.withLock { $0.subscribers[gap.flow] }
+            switch gap.cause {
+            case .evicted: subscriber?.noteGap(Int(clamping: gap.count), priority: gap.priority)
+            case .expired: subscriber?.noteExpired(gap.count)
+            }
         case .replyError(let failure):
             let code = LLMgineError.Code(rawValue: failure.code) ?? .remoteError
             desk(of: link).replied(failure.request, error: LLMgineError(code, "\(link.peer): \(failure.detail)"), over: id)
         case .replyCredit(let credit): link.request(credit.request)?.granted(credit.maximumMessages)
         case .cancel(let cancel): link.request(cancel.request)?.cancelled(LLMgineError(.cancelled, "the requester gave up"))
         case .renew: renewalWanted(by: link)
-        case .hello, .reject, .ping, .pong, .leaving, .goodbye, .moved, .intern, .data, .request, .reply, .unknown:
+        case .hello, .reject, .ping, .pong, .leaving, .goodbye, .moved, .intern, .data, .fragment, .request, .reply, .unknown:
             throw LLMgineError(.unexpectedFrame, "a frame reached the node that belongs to the link")
         }
     }

@@ -38,6 +38,9 @@ public struct NodeConfiguration: Sendable {
     public var stopDeadline: Duration
     /// The most payload bytes of one message over a link. Default 1 MiB, at most 16 MiB.
     public var maximumPayload: Int
+    /// The most bytes that peers may have in the queues of this node's subscriptions, or be allowed to send there, with some room for each message
+    /// beside its payload. Default 256 MiB; at least 8 MiB and 4 times ``maximumPayload``.
+    public var memoryBudget: Int
     /// Threads that move bytes. Default: half of the cores, at least 1 and at most 4.
     public var eventLoops: Int
     /// Where scheduled events, approvals and dead letters of the node's bus outlive the process. Default: none.
@@ -53,7 +56,8 @@ public struct NodeConfiguration: Sendable {
         seeds: [String] = [],
         certificates: CertificateSource = .directory("certs"), roles: [String] = [], zone: String = "", joinTimeout: Duration = .seconds(2),
         stopDeadline: Duration = .seconds(10), maximumPayload: Int = 1 << 20, eventLoops: Int? = nil,
-        store: (any BusStore)? = nil, permissions: [TopicPermission] = [], certificateCheck: Duration = .seconds(5)
+        memoryBudget: Int = 256 << 20, store: (any BusStore)? = nil, permissions: [TopicPermission] = [],
+        certificateCheck: Duration = .seconds(5)
     ) {
         self.name = name
         self.cluster = cluster
@@ -67,9 +71,13 @@ public struct NodeConfiguration: Sendable {
         self.joinTimeout = joinTimeout
         self.stopDeadline = stopDeadline
         self.maximumPayload = maximumPayload
+        self.memoryBudget = memoryBudget
         self.store = store
         self.permissions = permissions
         self.certificateCheck = max(certificateCheck, .milliseconds(10))
         self.eventLoops = eventLoops ?? min(4, max(1, System.coreCount / 2))
     }
+
+    /// Half of the budget is for what floats, and the largest message must always find room there.
+    package static func leastMemoryBudget(maximumPayload: Int) -> Int { max(8 << 20, maximumPayload * 4) }
 }

@@ -21,6 +21,10 @@ public struct NodeStatus: Sendable, Hashable, Codable {
     public var members: [Member]
     /// Its subscriptions.
     public var subscriptions: [SubscriptionStatus]
+    /// Its links, by peer.
+    public var links: [Link]
+    /// The memory that it lends to its peers.
+    public var memory: Memory
     /// Subscriptions of peers that it does not serve, because no topic that they match is allowed to them; nil from an older node.
     public var refused: [RefusedSubscription]?
 
@@ -83,7 +87,7 @@ extension Node {
                 NodeStatus.SubscriptionStatus(
                     name: name, filters: filters, queued: statistics.queued, processed: statistics.processed,
                     lost: statistics.evicted + statistics.rejected + statistics.missed)
-            },
+            }, links: linkStatus, memory: memoryStatus,
             refused: links.values.sorted { $0.peer < $1.peer }.flatMap { link in
                 link.refused.map { NodeStatus.RefusedSubscription(peer: link.peer, filters: $0.map(\.text)) }
             })

@@ -31,6 +31,10 @@ final class PeerLink: RemoteLink {
         var slots: [UInt32: (granted: UInt64, used: UInt64)] = [:]
         /// The peer's subscriptions, as the router knows them.
         var routes: [UInt32: RemoteFlow] = [:]
+        /// Those of them that have their events at least once.
+        var outlets: [UInt32: Outlet] = [:]
+        /// Whether the peer wants no new work.
+        var isDraining = false
         /// The peer's subscriptions that are not served because a rule denies all they could get.
         var refused: [UInt32: [TopicFilter]] = [:]
         /// What has been said about the peer in the log.
@@ -107,6 +111,19 @@ final class PeerLink: RemoteLink {
         }
     }
 
+    func note(_ outlet: Outlet, for flow: UInt32) { state.withLock { $0.outlets[flow] = outlet } }
+    func outlet(_ flow: UInt32) -> Outlet? { state.withLock { $0.outlets[flow] } }
+    var isDraining: Bool { state.withLock { $0.isDraining } }
+    func drains() { state.withLock { $0.isDraining = true } }
+
+    /// The link is over: its outlets hang on it no more.
+    func takeOutlets() -> [Outlet] {
+        state.withLock { state in
+            defer { state.outlets = [:] }
+            return Array(state.outlets.values)
+        }
+    }
+
     // MARK: Permissions
 
     func mayReceive(_ topic: Topic) -> Bool { grant?.subscribe.permits(topic) ?? true }
@@ -119,22 +136,40 @@ final class PeerLink: RemoteLink {
 
     // MARK: Events, inbound
 
-    /// The ledger of one flow, made when the first message comes.
-    func inbound(_ subscriber: AnySubscriber, windowBytes: UInt64) -> InboundFlow {
-        state.withLock { state in
-            if let known = state.inbound[subscriber.id] { return known }
-            let flow = InboundFlow(flow: subscriber.id, window: subscriber.window(bytes: windowBytes), connection: connection)
-            state.inbound[subscriber.id] = flow
-            return flow
+    /// The peer is about to hear of a subscription, perhaps not for the first time. - Returns: what it may send at once, in each class.
+    func announce(_ flow: UInt32, target: Credit, office: CreditOffice) -> Credit {
+        if let known = inbound(flow) { return known.firstWindow }
+        let made = InboundFlow(flow: flow, target: target, connection: connection, office: office)
+        let kept = state.withLock { state -> InboundFlow in
+            if let known = state.inbound[flow] ?? (state.isEnded ? made : nil) { return known }
+            state.inbound[flow] = made
+            return made
         }
+        if kept !== made || state.withLock({ $0.isEnded }) { made.closed() }
+        return kept.firstWindow
     }
 
+    /// What stands behind a flow here; nil if the peer was never told of it, or is hearing that it is gone.
+    func inbound(_ flow: UInt32) -> InboundFlow? { state.withLock { $0.inbound[flow] } }
+
     func forget(flow: UInt32) {
-        state.withLock { state in
-            state.inbound[flow] = nil
+        let forgotten = state.withLock { state in
             state.slots[flow] = nil
+            return state.inbound.removeValue(forKey: flow)
         }
+        forgotten?.closed()
     }
+
+    func inboundFlows() -> [InboundFlow] { state.withLock { Array($0.inbound.values) } }
+
+    /// A second has passed.
+    /// - Parameter isScarce: whether others wait for memory.
+    func ticked(isScarce: Bool) {
+        for flow in inboundFlows() { flow.ticked(idleAfter: isScarce ? 1 : PeerLink.idleSeconds) }
+    }
+
+    /// After so long without a message a flow gives back all but its exclusive share, unless others need it sooner.
+    private static let idleSeconds = 10
 
     // MARK: Requests
 
@@ -201,14 +236,16 @@ final class PeerLink: RemoteLink {
 
     /// The link is over: what runs for the peer is cancelled.
     func ended() {
-        let requests = state.withLock { state in
+        let (requests, inbound) = state.withLock { state in
             let running = state.requests.values.compactMap { $0 }
+            let inbound = Array(state.inbound.values)
             state.requests = [:]
             state.inbound = [:]
             state.isEnded = true
-            return running
+            return (running, inbound)
         }
         for request in requests { cancel(request) }
+        for flow in inbound { flow.closed() }
     }
 
     private func cancel(_ request: IncomingRequest) {
@@ -248,53 +285,25 @@ final class LinkRoute: RemoteRoute {
     }
 
     var blockDeadline: Duration { link.connection.read { [flows] outbox in outbox.blockDeadline(flows: flows) } }
-    var credit: Int { link.connection.read { [flows] outbox in flows.map { outbox.room(flow: $0) }.min() ?? 0 } }
-}
-
-/// The subscriber's end of one flow: turns what the handler is done with into grants.
-final class InboundFlow: CreditReturn {
-    private let flow: UInt32
-    private let connection: LinkConnection
-    private let ledger: Mutex<CreditLedger>
-
-    init(flow: UInt32, window: Credit, connection: LinkConnection) {
-        self.flow = flow
-        self.connection = connection
-        self.ledger = Mutex(CreditLedger(window: window))
-    }
-
-    /// - Throws: `creditOverdrawn`.
-    func received(messages: Int, bytes: Int) throws(LLMgineError) {
-        let result = ledger.withLock { ledger -> Result<Void, LLMgineError> in
-            do throws(LLMgineError) { return .success(try ledger.received(messages: messages, bytes: bytes)) } catch {
-                return .failure(error)
-            }
-        }
-        try result.get()
-    }
-
-    func consumed(messages: Int, bytes: Int) {
-        guard let grant = ledger.withLock({ $0.consumed(messages: messages, bytes: bytes) }) else { return }
-        send(grant)
-    }
-
-    /// The publisher says that it cannot go on.
-    func blocked() { send(ledger.withLock { $0.blocked() }) }
-
-    private func send(_ grant: Credit) {
-        connection.send(.grant(GrantFrame(flow: flow, maximumMessages: grant.messages, maximumBytes: grant.bytes)))
+    func credit(for priority: Priority) -> Int {
+        link.connection.read { [flows] outbox in flows.map { outbox.room(flow: $0, priority) }.min() ?? 0 }
     }
 }
 
 extension AnySubscriber {
-    /// What each peer may have under way: as many messages as the queue takes.
+    /// What each peer may have under way at most, in each class: as many messages as the queue takes.
     func window(bytes: UInt64) -> Credit { Credit(messages: UInt64(options.capacity), bytes: bytes) }
 
-    /// What peers are told of it.
+    private var reliableFlow: ReliableFlow? {
+        guard options.relaysFor == nil else { return nil }
+        return options.delivery.atLeastOnceOptions.map { ReliableFlow(name: options.name ?? "", retention: $0.retention) }
+    }
+
+    /// What peers are told of it. The window is the widest there may be; each of them is told instead what it may send at once.
     func entry(windowBytes: UInt64) -> InterestEntry {
         InterestEntry(
             flow: id, kind: .events, filters: filters, group: options.group, whenFull: options.whenFull,
             windowMessages: UInt64(options.capacity),
-            windowBytes: windowBytes)
+            windowBytes: windowBytes, reliable: reliableFlow)
     }
 }

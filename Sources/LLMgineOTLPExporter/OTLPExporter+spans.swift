@@ -48,11 +48,11 @@ extension OTLPExporter {
         let before = batcher.counts
         _ = batcher.answered(outcome, at: Self.now(), random: Double.random(in: 0..<1))
         let after = batcher.counts
-        progress.attempted(counts: after)
         count(after.delivered - before.delivered, errorType: nil)
         let lost = after.rejected + after.refused + after.abandoned - before.rejected - before.refused - before.abandoned
         count(lost, errorType: outcome.errorType ?? "unknown")
         complaints.heard(outcome, signal: "traces")
+        progress.attempted(counts: after)  // last: whoever waits for this finds the metrics up to date
     }
 
     private func heed(_ batcher: inout SpanBatcher, queued: Int) {

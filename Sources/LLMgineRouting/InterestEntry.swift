@@ -1,3 +1,4 @@
+package import struct LLMgineCore.ReliableFlow
 package import struct LLMgineCore.TopicFilter
 package import enum LLMgineCore.WhenFull
 
@@ -18,15 +19,19 @@ package struct InterestEntry: Sendable, Hashable {
     /// The queue group, of which one member gets each message.
     package var group: String?
     package var whenFull: WhenFull
-    /// Messages that a publisher may have under way to it.
+    /// Messages that a publisher may have under way to it: the requests that a responder takes at once. Of a subscription it is what this one
+    /// publisher may send before it is granted more, in each class.
     package var windowMessages: UInt64
-    /// Bytes that a publisher may have under way to it.
+    /// The same in bytes.
     package var windowBytes: UInt64
+    /// How its events are delivered at least once; nil if they need not be.
+    package var reliable: ReliableFlow?
 
     package init(
         flow: UInt32, kind: Kind, filters: [TopicFilter], group: String? = nil, whenFull: WhenFull = .block,
-        windowMessages: UInt64 = 0, windowBytes: UInt64 = 0
+        windowMessages: UInt64 = 0, windowBytes: UInt64 = 0, reliable: ReliableFlow? = nil
     ) {
+        self.reliable = reliable
         self.flow = flow
         self.kind = kind
         self.filters = filters
@@ -36,7 +41,8 @@ package struct InterestEntry: Sendable, Hashable {
         self.windowBytes = windowBytes
     }
 
-    /// A hash of the content that two processes agree on. The deadline of `.block` counts in milliseconds, which is what travels.
+    /// A hash of the content that two processes agree on. The deadline of `.block` counts in milliseconds, which is what travels; the window of a
+    /// subscription does not count, since each peer is told another one.
     package var stableHash: UInt64 {
         var hash = StableHash()
         hash.combine(UInt64(flow))
@@ -52,13 +58,21 @@ package struct InterestEntry: Sendable, Hashable {
         case .dropOldest: hash.combine(1 as UInt8)
         case .rejectNew: hash.combine(2 as UInt8)
         }
-        hash.combine(windowMessages)
-        hash.combine(windowBytes)
+        if kind == .responder {
+            hash.combine(windowMessages)
+            hash.combine(windowBytes)
+        }
+        if let reliable {
+            hash.combine(reliable.name)
+            hash.combine(reliable.retention.wholeMilliseconds)
+        }
         return hash.value
     }
 
     /// About how many bytes the entry takes in a frame, for cutting updates to size.
-    var approximateBytes: Int { filters.reduce(48 + (group?.utf8.count ?? 0)) { $0 + $1.text.utf8.count + 2 } }
+    var approximateBytes: Int {
+        filters.reduce(64 + (group?.utf8.count ?? 0) + (reliable?.name.utf8.count ?? 0)) { $0 + $1.text.utf8.count + 2 }
+    }
 }
 
 extension Duration {

@@ -11,6 +11,9 @@ package protocol LinkDelegate: AnyObject, Sendable {
     func linkEstablished(_ link: LinkConnection, session: LinkSession)
     /// Messages came for some flows. - Throws: what the peer did wrong; the link closes with it.
     func linkReceived(_ link: LinkConnection, _ data: ReceivedData) throws(LLMgineError)
+    /// A long message is coming for some flows, in parts: its credit is to be counted now. - Returns: those of its flows that take it; once all of it
+    /// is there, it comes for them as any other, marked as counted. - Throws: what the peer did wrong.
+    func linkAnnounced(_ link: LinkConnection, _ head: FragmentFrame.Head) throws(LLMgineError) -> [UInt32]
     /// One message of a request or reply came. - Throws: what the peer did wrong.
     func linkReceived(_ link: LinkConnection, _ frame: Frame, message: Message) throws(LLMgineError)
     /// Any other frame came. - Throws: what the peer did wrong.
@@ -46,8 +49,10 @@ package struct ReceivedData: Sendable {
     package let flows: [UInt32]
     package let index: MessageIndex
     package let names: Names
-    /// What came besides and was refused: it took credit all the same.
-    package var refused = (messages: 0, bytes: 0)
+    /// Whether its credit was counted before, when it was announced.
+    package var isCounted = false
+    /// What came besides and was refused, and where among all that came: it took credit all the same.
+    package var refused: (messages: Int, bytes: Int, positions: Set<Int>) = (0, 0, [])
 
     /// The topic of what was refused, where all of it had the same and nothing was left.
     package var topicIfRefused: Topic? {
@@ -152,11 +157,15 @@ package final class LinkConnection: Sendable {
     }
 
     /// Puts one message in line for the flows. Nil when the link is closed.
-    package func append(_ message: borrowing Message, sequence: UInt64, to flows: [UInt32]) throws(LLMgineError) -> Outbox.Appended? {
+    /// - Parameter expires: whether it is let go when its time to live is over before it went out.
+    package func append(
+        _ message: borrowing Message, sequence: UInt64, to flows: [UInt32], expires: Bool = true
+    ) throws(LLMgineError) -> Outbox.Appended? {
+        let now = message.timeToLive == nil ? .zero : LinkHandler.now
         let result = state.withLock { state -> Result<Outbox.Appended?, LLMgineError> in
             guard !state.isClosed else { return .success(nil) }
             do throws(LLMgineError) {
-                return .success(try state.outbox.append(message, sequence: sequence, to: flows))
+                return .success(try state.outbox.append(message, sequence: sequence, to: flows, at: now, expires: expires))
             } catch {
                 return .failure(error)
             }
@@ -279,11 +288,17 @@ package final class LinkConnection: Sendable {
     /// Takes out what may be written now; wakes publishers that wait if there is room again.
     func drain(maximum: Int) -> Outbox.Drained {
         let (drained, roomy) = state.withLock { state -> (Outbox.Drained, [Waiter]) in
-            let drained = state.outbox.drain(maximum: maximum)
+            let drained = state.outbox.drain(maximum: maximum, at: state.outbox.hasDeadlines ? LinkHandler.now : .zero)
             return (drained, drained.madeRoom ? state.takeRoomyWaiters() : [])
         }
         for waiter in roomy { waiter.continuation.resume(returning: true) }
         return drained
+    }
+
+    /// Lets messages go whose time is over.
+    func expire() {
+        guard read({ $0.hasDeadlines }) else { return }
+        update { $0.expire(at: LinkHandler.now) }
     }
 
     /// Says goodbye with the reason and closes, from any thread.

@@ -31,6 +31,7 @@ extension LinkEndpoint {
 private final class SuccessorDelegate: LinkDelegate {
     func linkEstablished(_ link: LinkConnection, session: LinkSession) {}
     func linkReceived(_ link: LinkConnection, _ data: ReceivedData) throws(LLMgineError) {}
+    func linkAnnounced(_ link: LinkConnection, _ head: FragmentFrame.Head) throws(LLMgineError) -> [UInt32] { [] }
     func linkReceived(_ link: LinkConnection, _ frame: Frame, message: Message) throws(LLMgineError) {}
     func linkReceived(_ link: LinkConnection, _ frame: Frame) throws(LLMgineError) {}
     func linkPeerInterest(_ link: LinkConnection, version: UInt64, hash: UInt64) {}

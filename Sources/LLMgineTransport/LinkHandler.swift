@@ -30,11 +30,13 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
     var machine: LinkMachine?
     var decoder = FrameDecoder()
     private var texts = InternedTexts()
+    private var fragments = FragmentAssembly()
     private var verdicts: TopicVerdicts?
     var actions: [LinkAction] = []
     var context: ChannelHandlerContext?
     var tick: RepeatedTask?
-    private var maximumPayload = WireLimits.defaultPayload
+    private var limits = WireLimits()
+    private var maximumPayload: Int { limits.maximumPayload }
     var isEstablished = false
     var isPerforming = false
     var isOver = false
@@ -65,7 +67,7 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
         self.settings = settings
     }
 
-    private static var now: Duration { .nanoseconds(Int64(clamping: NIODeadline.now().uptimeNanoseconds)) }
+    static var now: Duration { .nanoseconds(Int64(clamping: NIODeadline.now().uptimeNanoseconds)) }
 
     // MARK: The channel
 
@@ -183,6 +185,7 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
         machine?.ticked(at: LinkHandler.now, nonce: UInt64.random(in: 0...UInt64(Int64.max)), into: &actions)
         perform(context)
         connection.measured(machine?.roundTrip)
+        connection.expire()
         if connection.read({ $0.controlBytes }) > LinkHandler.maximumControlBytes {
             requestClose(.limitExceeded, detail: "the peer does not read its control frames")
         }
@@ -259,7 +262,7 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
         case .established(let session):
             isEstablished = true
             connection.moved(to: credentials)
-            maximumPayload = session.limits.maximumPayload
+            limits = session.limits
             decoder.maximumFrame = session.limits.maximumFrame
             connection.update { $0.agreed(session.limits) }
             delegate.linkEstablished(connection, session: session)
@@ -298,11 +301,8 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
         case .intern(let intern):
             try texts.define(intern)
             if intern.id == 1 { verdicts?.forget() }
-        case .data(let data):
-            let index = try data.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
-            guard verdicts == nil else { return try deliver(data, judging: index) }
-            try delegate.linkReceived(
-                connection, ReceivedData(priority: data.priority, flows: data.flows, index: index, names: try names(of: index)))
+        case .data(let data): try deliver(data)
+        case .fragment(let fragment): try deliver(fragment)
         case .request(let request):
             let index = try request.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
             try delegate.linkReceived(connection, frame, message: try message(of: index, needsTopic: true))
@@ -313,8 +313,31 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
+    /// - Parameter announced: the payload bytes whose credit was counted when the first part of the message came.
+    private func deliver(_ data: DataFrame, announced: UInt64? = nil) throws(LLMgineError) {
+        let index = try data.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
+        if let announced, announced != UInt64(index.payloadBytes) {
+            throw LLMgineError(.malformedFrame, "FRAGMENT: a payload of \(index.payloadBytes) bytes, announced were \(announced)")
+        }
+        guard verdicts == nil else { return try deliver(data, judging: index, isCounted: announced != nil) }
+        try delegate.linkReceived(
+            connection,
+            ReceivedData(
+                priority: data.priority, flows: data.flows, index: index, names: try names(of: index), isCounted: announced != nil))
+    }
+
+    private func deliver(_ fragment: FragmentFrame) throws(LLMgineError) {
+        if let head = fragment.head {
+            try fragments.check(fragment, head, limits: limits)
+            fragments.begin(fragment, head, for: try delegate.linkAnnounced(connection, head))
+        } else {
+            let announced = fragments.head(fragment.number)?.payloadBytes
+            if let data = try fragments.proceed(fragment) { try deliver(data, announced: announced) }
+        }
+    }
+
     /// Delivers those of the messages that the peer may publish, by the literal topic of each.
-    private func deliver(_ data: DataFrame, judging index: MessageIndex) throws(LLMgineError) {
+    private func deliver(_ data: DataFrame, judging index: MessageIndex, isCounted: Bool) throws(LLMgineError) {
         var refused: Set<UInt32> = []
         for entry in index.entries {
             let isAdmitted = try verdicts?.admits(entry.topicRef, try texts.topic(entry.topicRef)) ?? true
@@ -324,14 +347,15 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
         let names = try names(of: index)
         guard !refused.isEmpty else {
             return try delegate.linkReceived(
-                connection, ReceivedData(priority: data.priority, flows: data.flows, index: index, names: names))
+                connection, ReceivedData(priority: data.priority, flows: data.flows, index: index, names: names, isCounted: isCounted))
         }
         let kept = index.filtered { !refused.contains($0.topicRef) }
+        let positions = index.entries.indices.filter { refused.contains(index.entries[$0].topicRef) }
         try delegate.linkReceived(
             connection,
             ReceivedData(
                 priority: data.priority, flows: data.flows, index: kept, names: kept.count == 0 ? names : try self.names(of: kept),
-                refused: (index.count - kept.count, index.payloadBytes - kept.payloadBytes)))
+                isCounted: isCounted, refused: (positions.count, index.payloadBytes - kept.payloadBytes, Set(positions))))
     }
 
     private func names(of index: MessageIndex) throws(LLMgineError) -> ReceivedData.Names {

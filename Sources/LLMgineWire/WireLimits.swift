@@ -24,6 +24,8 @@ package struct WireLimits: Sendable, Hashable {
 
     /// Flows that one DATA frame may address.
     package static let flowsPerData = 256
+    /// Messages that one direction of a link may have under way in fragments.
+    package static let openFragments = 1024
     /// Texts that one direction of a link may intern before it starts over.
     package static let internedTexts: UInt32 = 65_536
     /// Interest entries that one peer may have, and so the most that one frame may add or remove.
@@ -34,6 +36,9 @@ package struct WireLimits: Sendable, Hashable {
     package static let roles = 16
     /// Member records in one GOSSIP frame.
     package static let gossipRecords = 1024
+
+    /// Ranges in one ACK frame.
+    package static let ackRanges = 64
 
     /// Bytes of the name of a cluster, node, zone or role.
     package static let nameBytes = 63

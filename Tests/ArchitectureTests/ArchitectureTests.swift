@@ -69,6 +69,14 @@ import Testing
         }
     }
 
+    /// The faults of the predecessor's bus and store by their numbers: 1 to 19, 24 and 25.
+    @Test(arguments: Array(1...19) + [24, 25])
+    func `names a test for each fault of the predecessor that must not come back`(number: Int) throws {
+        let fault = try Regex("///.*\\bW\(number)\\b")
+        let isNamed = try tree.files(in: "Tests").contains { $0.text.contains(fault) }
+        #expect(isNamed, "no test says that it is about W\(number)")
+    }
+
     private let byName = Dictionary(uniqueKeysWithValues: Layers.modules.map { ($0.name, $0) })
 
     private func reachable(from name: String) -> Set<String> {

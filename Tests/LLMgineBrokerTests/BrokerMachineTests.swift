@@ -85,7 +85,7 @@ private func delta(_ from: UInt64, _ to: UInt64, adds: [InterestEntry] = [], rem
         _ = bench.linked(1, peer)
         let second = bench.linked(2, peer, dialed: "\(peer):1")
         if oursStays {
-            #expect(second.prefix(2) == [.peerDown(peer, LinkID(1)), .close(LinkID(1), .duplicateLink)])
+            #expect(second.prefix(2) == [.close(LinkID(1), .duplicateLink), .peerDown(peer, LinkID(1))])
         } else {
             #expect(second == [.close(LinkID(2), .duplicateLink)])
         }
@@ -104,7 +104,7 @@ private func delta(_ from: UInt64, _ to: UInt64, adds: [InterestEntry] = [], rem
         let actions = bench.linked(3, "b", incarnation: 6)
         #expect(
             actions.prefix(4) == [
-                .routeRemoved("b", LinkID(1), 7), .peerDown("b", LinkID(1)), .close(LinkID(1), .superseded),
+                .close(LinkID(1), .superseded), .routeRemoved("b", LinkID(1), 7), .peerDown("b", LinkID(1)),
                 .peerUp("b", LinkID(3), leaf: false),
             ])
         #expect(bench.lost(1) == [])
@@ -120,7 +120,7 @@ private func delta(_ from: UInt64, _ to: UInt64, adds: [InterestEntry] = [], rem
     @Test func `that the peer dialled again takes the place of the one it lost`() {
         var bench = Bench()
         _ = bench.linked(1, "b")
-        #expect(bench.linked(2, "b").prefix(2) == [.peerDown("b", LinkID(1)), .close(LinkID(1), .replaced)])
+        #expect(bench.linked(2, "b").prefix(2) == [.close(LinkID(1), .replaced), .peerDown("b", LinkID(1))])
     }
 
     @Test func `to ourselves is closed and its address not dialled again`() {
@@ -149,7 +149,7 @@ private func delta(_ from: UInt64, _ to: UInt64, adds: [InterestEntry] = [], rem
         _ = bench.linked(1, "cli", incarnation: 5, kind: .leaf)
         #expect(
             bench.linked(2, "cli", incarnation: 5, kind: .leaf) == [
-                .peerDown("cli", LinkID(1)), .close(LinkID(1), .replaced), .peerUp("cli", LinkID(2), leaf: true),
+                .close(LinkID(1), .replaced), .peerDown("cli", LinkID(1)), .peerUp("cli", LinkID(2), leaf: true),
             ])
     }
 
@@ -214,6 +214,16 @@ private func delta(_ from: UInt64, _ to: UInt64, adds: [InterestEntry] = [], rem
         _ = try bench.subscribed(1)
         _ = bench.established(77)
         #expect(bench.lost(1).contains(.resolve(77)))
+    }
+
+    @Test func `waits for the link that takes the place of the one that was waited for`() throws {
+        var bench = Bench()
+        _ = bench.linked(1, "z")
+        _ = try bench.subscribed(1)
+        #expect(bench.established(7) == [.sendInterest(LinkID(1), snapshot(1, entry(1)))])
+        // The peer begins anew on the second link, so what it knew over the first is gone.
+        #expect(!bench.linked(2, "z", dialed: "z:1").contains(.resolve(7)))
+        #expect(bench.acknowledged(2, 1) == [.resolve(7)])
     }
 
     @Test func `is established at once without peers`() throws {

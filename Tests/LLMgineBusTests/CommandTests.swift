@@ -44,6 +44,7 @@ struct Silent: Command {}
         await bus.stop()
     }
 
+    /// W14 of the predecessor: a missing handler was tried four times.
     @Test func `fails without a handler, and is not tried again`() async throws {
         let result = await bus.execute(Add(left: 1, right: 2))
         #expect((result.error?.code, result.attempts, result.isRetryable) == (.noHandler, 0, false))
@@ -82,6 +83,7 @@ struct Silent: Command {}
         await bus.stop()
     }
 
+    /// W15 of the predecessor: there were no timeouts.
     @Test func `ends at its deadline, whatever its handler does`() async throws {
         let gate = Gate()
         let cancelled = Journal<Bool>()
@@ -113,6 +115,7 @@ struct Silent: Command {}
         await bus.stop()
     }
 
+    /// W1 of the predecessor: its breaker took every failed result for a success and never opened.
     @Test func `is refused while the breaker of its handler is open`() async throws {
         let bus = MessageBus(BusResilience(retry: nil, circuitBreaker: BreakerPolicy(failureThreshold: 2, recovery: .seconds(3600))))
         try await bus.registerCommandHandler(Add.self) { _, _ -> Int in throw Mishap() }

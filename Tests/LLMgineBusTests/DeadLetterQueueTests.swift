@@ -79,9 +79,34 @@ struct Job: Command, Hashable {
         #expect(second.deadLetters.retry(2))
         let context = await calls.first(1)[0]
         #expect((context.id, context.attempt) == (letters[1].message, 2))
+        try await until { next.told == ["gone 2"] }
         #expect(second.deadLetters.remove(1) != nil)
         #expect(next.told == ["gone 2", "gone 1"])
         await second.stop()
+    }
+
+    @Test func `are there after a crash while they are tried again, and gone once that has ended well or badly`() async throws {
+        let store = MemoryStore()
+        let (first, _) = try await failing(store)
+        for number in 1...2 { try await first.publish(Tick(number: number), to: "t") }
+        await first.stop()
+        let next = store.nextLife
+        let second = MessageBus(configuration: .init(name: "n", resilience: .init(retry: nil, circuitBreaker: nil)), store: next)
+        let gate = Gate()
+        let begun = Journal<Int>()
+        try await second.subscribe("t", options: .init(name: "s")) { (tick: Tick, _) in
+            begun.add(tick.number)
+            await gate.pass()
+            if tick.number == 2 { throw Mishap() }
+        }
+        #expect(second.deadLetters.retryAll() == 2)
+        await begun.first(1)
+        #expect(second.deadLetters.count == 0)
+        #expect(next.nextLife.contents.deadLetters.map(\.id) == [1, 2])
+        gate.open()
+        try await until { next.told == ["gone 1", "letter 3", "gone 2"] }
+        await second.stop()
+        #expect(next.contents.deadLetters.map(\.id) == [3])
     }
 
     @Test func `go on with their numbers, and the oldest goes for want of room`() async throws {

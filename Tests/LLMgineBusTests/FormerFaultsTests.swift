@@ -70,6 +70,30 @@ import Testing
         #expect(held.numbers == Array(0...1000))
     }
 
+    /// W18: where an event came from and what handled it always named the same generated line.
+    @Test func `is not that nobody knows where an event came from and who handled it`() async throws {
+        let bus = MessageBus(configuration: BusConfiguration(name: "here", resilience: .swift))
+        let contexts = Journal<EventContext>()
+        try await bus.subscribe("outer", options: .init(name: "relay")) { (tick: Tick, context) in
+            contexts.add(context)
+            try await bus.publish(tick, to: "inner")
+        }
+        try await bus.subscribe("inner", options: .init(name: "sink")) { (_: Tick, context) in
+            contexts.add(context)
+            throw Mishap()
+        }
+        let receipt = try await bus.publish(Tick(number: 1), to: "outer", until: .processed)
+        let seen = await contexts.first(2)
+        #expect(seen.map(\.publisher) == ["here", "here"])
+        #expect(seen.map(\.topic) == ["outer", "inner"])
+        #expect(seen[0].id == receipt.id && seen[1].id > receipt.id)
+        await contexts.first(5)
+        try await until { bus.deadLetters.count == 1 }
+        let letter = try #require(bus.deadLetters.list().first)
+        #expect((letter.message, letter.subscription, letter.content.topic) == (seen[1].id, "sink", "inner"))
+        await bus.stop()
+    }
+
     /// W11: one event after another over all sessions: B waited 2 s behind A's slow handlers.
     @Test func `is not that a session waits behind another one`() async throws {
         let bus = MessageBus(.swift)

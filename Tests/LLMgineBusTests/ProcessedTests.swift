@@ -246,7 +246,7 @@ import Testing
 }
 
 /// Goes by the wire name of another type and cannot read it.
-private struct OtherTick: Event {
+struct OtherTick: Event {
     static var eventType: String { "Tick" }
     var text: String
 }

@@ -6,6 +6,7 @@ import Synchronization
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct `A handler that throws` {
+    /// W10 of the predecessor: events were never tried again.
     @Test func `is called again, in order, with the number of the attempt`() async throws {
         let bus = MessageBus(.swift)
         let calls = Journal<[Int]>()
@@ -19,6 +20,7 @@ import Testing
         #expect((subscription.statistics.processed, subscription.statistics.failed, subscription.statistics.deadLettered) == (3, 2, 0))
     }
 
+    /// W10 of the predecessor: a failed event was counted and gone.
     @Test func `again and again sends the event to the dead letters and goes on`() async throws {
         let bus = MessageBus(.swift)
         let seen = Journal<Int>()
@@ -189,6 +191,7 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct `A circuit breaker` {
     private let policy = BreakerPolicy(failureThreshold: 2, recovery: .milliseconds(20), successThreshold: 2)
 
+    /// W10 of the predecessor: handlers had no breaker of their own.
     @Test func `pauses a failing subscription, keeps its queue, and lets it go on`() async throws {
         let bus = MessageBus(BusResilience(retry: RetryPolicy(maximumRetries: 50, initialDelay: .zero), circuitBreaker: policy))
         let calls = Journal<Int>()

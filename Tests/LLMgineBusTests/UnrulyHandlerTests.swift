@@ -5,6 +5,7 @@ import LLMgineResilience
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct `A handler that` {
+    /// W15 of the predecessor: there were no timeouts.
     @Test func `never returns is left behind at its limit, tried again, and given up`() async throws {
         let bus = MessageBus(BusResilience(retry: RetryPolicy(maximumRetries: 1, initialDelay: .zero), circuitBreaker: nil))
         let gate = Gate()
@@ -120,6 +121,7 @@ import Testing
         await bus.stop()
     }
 
+    /// W15 of the predecessor: a breaker rested for a minute at least, and then let everybody through at once.
     @Test func `recovers is let through again within a second, by one probe at a time`() async throws {
         let bus = MessageBus(
             BusResilience(
@@ -156,6 +158,7 @@ import Testing
 }
 
 @Suite(.timeLimit(.minutes(1))) struct `Resilience` {
+    /// W2 of the predecessor: whichever was made first decided what all got.
     @Test func `is the same engine under both names, and a second bus is a second bus`() async throws {
         let one: MessageBus = ResilientMessageBus(resilience: .off)
         let two = ResilientMessageBus(resilience: BusResilience(retry: .never))
@@ -168,6 +171,7 @@ import Testing
         for bus in [one, two] { await bus.stop() }
     }
 
+    /// W13 of the predecessor: the resilient bus ignored filters and lost what came before its start.
     @Test func `applies filters and sessions like the plain bus, and loses nothing published at once`() async throws {
         let bus = ResilientMessageBus(resilience: BusResilience())
         let seen = Journal<Int>()

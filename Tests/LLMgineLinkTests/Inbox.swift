@@ -10,6 +10,7 @@ struct Inbox {
     struct Letter: Hashable, CustomStringConvertible {
         let topic: Topic
         var type: String?
+        var timeToLive: Duration?
         let sequence: UInt64
         let payload: ByteBuffer
 
@@ -19,13 +20,22 @@ struct Inbox {
     enum Arrival: Hashable {
         case intern(UInt32, String)
         case data([UInt32], Priority, [Letter])
+        /// The first part of a long message, with its payload bytes.
+        case begun([UInt32], Priority, Int)
+        /// A later part, but not the last.
+        case part(UInt64)
+        /// The last part of a long message: all of it.
+        case whole([UInt32], Priority, [Letter])
         case gap(UInt32, Priority, UInt64)
-        case blocked(UInt32, Credit)
+        case expired(UInt32, Priority, UInt64)
+        case blocked(UInt32, Priority, at: Credit)
+        case drained(UInt32, Priority, at: Credit)
         case other(FrameType)
     }
 
     private var decoder = FrameDecoder(maximumFrame: WireLimits().maximumFrame)
     private var texts = InternedTexts()
+    private var fragments = FragmentAssembly()
 
     mutating func take(_ buffers: [ByteBuffer]) throws -> [Arrival] {
         var arrivals: [Arrival] = []
@@ -46,10 +56,31 @@ struct Inbox {
             let index = try data.index(highestIntern: texts.highest, maximumPayload: WireLimits.defaultPayload)
             #expect(length <= 16 << 10 || index.count == 1, "\(length) bytes in one DATA frame of \(index.count) messages")
             return .data(data.flows, data.priority, try index.map { try letter($0) })
-        case .gap(let gap): return .gap(gap.flow, gap.priority, gap.count)
-        case .blocked(let blocked): return .blocked(blocked.flow, Credit(messages: blocked.atMessages, bytes: blocked.atBytes))
+        case .fragment(let fragment):
+            #expect(fragment.bytes.readableBytes < 16 << 10, "\(fragment.bytes.readableBytes) bytes in one FRAGMENT")
+            return try arrival(fragment)
+        case .gap(let gap):
+            return gap.cause == .evicted
+                ? .gap(gap.flow, gap.priority, gap.count) : .expired(gap.flow, gap.priority, gap.count)
+        case .blocked(let blocked):
+            return .blocked(blocked.flow, blocked.priority, at: Credit(messages: blocked.atMessages, bytes: blocked.atBytes))
+        case .drained(let drained):
+            return .drained(drained.flow, drained.priority, at: Credit(messages: drained.atMessages, bytes: drained.atBytes))
         default: return .other(try #require(frame.type))
         }
+    }
+
+    private mutating func arrival(_ fragment: FragmentFrame) throws -> Arrival {
+        guard let head = fragment.head else {
+            let announced = fragments.head(fragment.number)?.payloadBytes
+            guard let data = try fragments.proceed(fragment) else { return .part(fragment.number) }
+            let index = try data.index(highestIntern: texts.highest, maximumPayload: WireLimits.defaultPayload)
+            #expect(announced == UInt64(index.payloadBytes))
+            return .whole(data.flows, data.priority, try index.map { try letter($0) })
+        }
+        try fragments.check(fragment, head, limits: WireLimits())
+        fragments.begin(fragment, head, for: head.flows)
+        return .begun(head.flows, head.priority, Int(head.payloadBytes))
     }
 
     /// The one message of a REQUEST.
@@ -59,15 +90,21 @@ struct Inbox {
 
     private func letter(_ message: WireMessage) throws -> Letter {
         Letter(
-            topic: try texts.topic(message.topicRef), type: try texts.eventType(message.typeRef), sequence: message.sequence,
+            topic: try texts.topic(message.topicRef), type: try texts.eventType(message.typeRef), timeToLive: message.timeToLive,
+            sequence: message.sequence,
             payload: message.payload)
     }
 }
 
 extension [Inbox.Arrival] {
-    /// What DATA brought, frame by frame: the flows and the sequences.
+    /// What DATA brought, frame by frame, and what came in parts: the flows and the sequences.
     var data: [Parcel] {
-        compactMap { if case .data(let flows, _, let letters) = $0 { Parcel(flows, letters.map(\.sequence)) } else { nil } }
+        compactMap { arrival in
+            switch arrival {
+            case .data(let flows, _, let letters), .whole(let flows, _, let letters): Parcel(flows, letters.map(\.sequence))
+            default: nil
+            }
+        }
     }
 }
 
@@ -99,20 +136,25 @@ final class OneWay {
 
     func opened(flow id: UInt32, whenFull: WhenFull, window: Credit) { outbox.opened(flow: id, whenFull: whenFull, window: window) }
     func closed(flow id: UInt32) -> Int { outbox.closed(flow: id) }
-    func granted(flow id: UInt32, _ limit: Credit) -> Bool { outbox.granted(flow: id, limit) }
-    func room(flow id: UInt32) -> Int { outbox.room(flow: id) }
+    func granted(flow id: UInt32, _ limit: Credit, _ priority: Priority = .normal) -> Bool { outbox.granted(flow: id, priority, limit) }
+    func drained(flow id: UInt32, _ priority: Priority = .normal) { outbox.drained(flow: id, priority) }
+    func room(flow id: UInt32, _ priority: Priority = .normal) -> Int { outbox.room(flow: id, priority) }
     func blockDeadline(flows ids: [UInt32]) -> Duration { outbox.blockDeadline(flows: ids) }
     func isTurningAway(flows ids: [UInt32]) -> Bool { outbox.isTurningAway(flows: ids) }
     func demoted(flows ids: [UInt32]) -> [UInt32] { outbox.demoted(flows: ids) }
     func agreed(_ limits: WireLimits) { outbox.agreed(limits) }
     func send(_ frame: Frame) { outbox.send(frame) }
     func encode(_ message: Message) throws(LLMgineError) -> ByteBuffer { try outbox.encode(message) }
-    func drain(maximum: Int) -> Outbox.Drained { outbox.drain(maximum: maximum) }
+    func drain(maximum: Int, at now: Duration = .zero) -> Outbox.Drained { outbox.drain(maximum: maximum, at: now) }
+    func expire(at now: Duration) { outbox.expire(at: now) }
+    var hasDeadlines: Bool { outbox.hasDeadlines }
     var queued: [(flow: UInt32, messages: Int)] { outbox.queued }
     var controlBytes: Int { outbox.controlBytes }
 
-    func append(_ message: Message, sequence: UInt64, to flows: [UInt32] = [1]) throws(LLMgineError) -> Outbox.Appended {
-        try outbox.append(message, sequence: sequence, to: flows)
+    func append(_ message: Message, sequence: UInt64, to flows: [UInt32] = [1], at now: Duration = .zero) throws(LLMgineError)
+        -> Outbox.Appended
+    {
+        try outbox.append(message, sequence: sequence, to: flows, at: now)
     }
 
     func append(_ sequence: UInt64, to flows: [UInt32] = [1], of topic: Topic = "a", bytes: Int = 8, priority: Priority = .normal) throws

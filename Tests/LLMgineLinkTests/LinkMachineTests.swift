@@ -118,8 +118,8 @@ import Testing
         case .pong: #expect(actions == [])
         case .moved: #expect(actions == [.peerMoved])
         case .leaving: #expect(actions == [.peerLeaving(deadline: .seconds(5))])
-        case .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .request, .reply, .replyError, .replyCredit,
-            .cancel, .gossip, .renew:
+        case .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .ack, .fragment, .drain, .drained, .request,
+            .reply, .replyError, .replyCredit, .cancel, .gossip, .renew:
             #expect(actions == [.deliver(frame)])
         }
     }
@@ -253,8 +253,12 @@ extension Frame {
         case .intern: .intern(InternFrame(id: 1, text: "a"))
         case .data: .data(DataFrame(priority: .normal, flows: [1], baseSequence: 0, count: 1, messages: message))
         case .grant: .grant(GrantFrame(flow: 1, maximumMessages: 1, maximumBytes: 1))
-        case .blocked: .blocked(BlockedFrame(flow: 1, atMessages: 1, atBytes: 1))
+        case .blocked: .blocked(BlockedFrame(flow: 1, atMessages: 1, atBytes: 1, nextBytes: 1, waitingMessages: 1, waitingBytes: 1))
         case .gap: .gap(GapFrame(flow: 1, priority: .low, count: 1))
+        case .fragment: .fragment(FragmentFrame(number: 1, isLast: true, bytes: message))
+        case .drain: .drain(DrainFrame(flow: 1, priority: .low))
+        case .drained: .drained(DrainedFrame(flow: 1, priority: .low, atMessages: 1, atBytes: 1))
+        case .ack: .ack(AckFrame(flow: 1, priority: .low, upTo: 1))
         case .request:
             .request(RequestFrame(request: 1, flow: 1, deadline: .seconds(1), replyMessages: 1, replyBytes: 1, message: message))
         case .reply: .reply(ReplyFrame(request: 1, isLast: true, message: message))

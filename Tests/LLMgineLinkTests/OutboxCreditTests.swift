@@ -54,9 +54,26 @@ import Testing
         #expect(!link.granted(flow: 1, .bytes(10)), "the same grant again")
         #expect(try link.drained() == [])
         #expect(link.granted(flow: 1, .bytes(15)))
-        #expect(try link.drained() == [.blocked(1, Credit(messages: 1, bytes: 10))])
+        #expect(try link.drained() == [.blocked(1, .normal, at: Credit(messages: 1, bytes: 10))])
         #expect(link.granted(flow: 1, .bytes(25)))
         #expect(try link.drained().data == [Parcel([1], [2])])
+    }
+
+    @Test func `is given back when the peer asks, and asked for again by what waits`() throws {
+        let link = OneWay(window: Credit(messages: 5, bytes: 100))
+        try link.fill(1...2)
+        #expect(try link.drained().data == [Parcel([1], 1...2)])
+        link.drained(flow: 1)
+        link.drained(flow: 1, .low)
+        link.drained(flow: 7)
+        #expect(
+            try link.drained() == [
+                .drained(1, .normal, at: Credit(messages: 5, bytes: 100)), .drained(1, .low, at: Credit(messages: 5, bytes: 100)),
+            ])
+        try link.fill(3...3)
+        #expect(try link.drained() == [.blocked(1, .normal, at: Credit(messages: 5, bytes: 100))])
+        #expect(link.granted(flow: 1, Credit(messages: 6, bytes: 108)))
+        #expect(try link.drained().data == [Parcel([1], [3])])
     }
 
     @Test func `never goes back`() throws {

@@ -6,6 +6,8 @@ import NIOCore
 import Synchronization
 import Testing
 
+struct Mishap: Error {}
+
 struct OrderPlaced: Event, Equatable {
     var id: Int
 }
@@ -56,6 +58,48 @@ final class Inbox<Element: Sendable>: Sendable {
             #expect(receipt.accepted == 1)
         }
         #expect(await inbox.wait(for: 1000) == (1...1000).map { OrderPlaced(id: $0) })
+        for node in nodes { #expect(await node.stop() == [:]) }
+    }
+
+    @Test func `serve a task that runs on the thread of the links, also while it waits for room, for answers and for time`() async throws {
+        let cluster = try TestCluster()
+        defer { cluster.remove() }
+        let nodes = try await cluster.mesh(["a", "b"])
+        let inbox = Inbox<OrderPlaced>()
+        let subscription = try await nodes[1].bus.subscribe("orders", options: .init(capacity: 100)) { (order: OrderPlaced, _) in
+            inbox.add(order)
+        }
+        try await nodes[1].bus.respond(to: "questions") { message, _ in message.payload }
+        try await subscription.established()
+        let answer = try await withTaskExecutorPreference(nodes[0].executor) { [node = nodes[0]] in
+            // Many times what has room, so that it waits for a window that only this thread can open.
+            for id in 1...5000 { try await node.bus.publish(OrderPlaced(id: id), to: "orders") }
+            try await Task.sleep(for: .milliseconds(1))
+            return try await node.bus.request(Message(topic: "questions", payload: ByteBuffer(string: "?"))).first()
+        }
+        #expect(answer.payload == ByteBuffer(string: "?"))
+        #expect(await inbox.wait(for: 5000) == (1...5000).map { OrderPlaced(id: $0) })
+        for node in nodes { #expect(await node.stop() == [:]) }
+    }
+
+    @Test func `keep the order of handler priorities on the node of the handlers`() async throws {
+        let cluster = try TestCluster()
+        defer { cluster.remove() }
+        let nodes = try await cluster.mesh(["a", "b"])
+        let inbox = Inbox<String>()
+        for (name, priority) in [("third", HandlerPriority.low), ("first", .high), ("second", .normal)] {
+            let subscription = try await nodes[1].bus.subscribe("orders.>", options: .init(handlerPriority: priority)) {
+                (order: OrderPlaced, context) in
+                if name == "first", order.id == 50, context.attempt == 1 { throw Mishap() }
+                inbox.add("\(name) \(order.id)")
+            }
+            try await subscription.established()
+        }
+        for id in 1...100 { try await nodes[0].bus.publish(OrderPlaced(id: id), to: "orders.eu.placed") }
+        let items = await inbox.wait(for: 300)
+        for id in 1...100 {
+            #expect(items.filter { $0.hasSuffix(" \(id)") } == ["first \(id)", "second \(id)", "third \(id)"])
+        }
         for node in nodes { #expect(await node.stop() == [:]) }
     }
 

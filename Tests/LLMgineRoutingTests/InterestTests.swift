@@ -32,10 +32,13 @@ private func entry(_ flow: UInt32, _ filters: TopicFilter...) -> InterestEntry {
         other = base
         other.whenFull = .rejectNew
         variants.append(other)
-        other = base
+        other.kind = .responder
         other.windowBytes = 1
         variants.append(other)
         #expect(Set(variants.map(\.stableHash)).count == variants.count)
+        var granted = base
+        granted.windowBytes = 1
+        #expect(granted.stableHash == base.stableHash, "each peer is told another window")
     }
 }
 

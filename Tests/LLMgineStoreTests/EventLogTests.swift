@@ -53,7 +53,7 @@ import Testing
         var configuration = Configuration()
         configuration.allowsUnsafeTransactions = true  // one that lasts as long as we like
         let other = try DatabaseQueue(path: directory.store, configuration: configuration)
-        let count = 30_000
+        let count = 20_000
         try await other.writeWithoutTransaction { try $0.execute(sql: "BEGIN EXCLUSIVE") }
         let began = ContinuousClock.now
         for number in 1...count { try await bus.publish(Tick(number: number), to: "t") }

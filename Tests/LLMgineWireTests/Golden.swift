@@ -85,16 +85,46 @@ struct Golden: Sendable, CustomTestStringConvertible {
                 + "2324252627280102016b017602c3bc00dc0b06636861742d377b7d"),
         Golden(
             name: "GRANT",
-            frame: .grant(GrantFrame(flow: 9, maximumMessages: 8192, maximumBytes: 8_388_608)),
-            hex: "00000009220009804080808004"),
+            frame: .grant(GrantFrame(flow: 9, priority: .high, maximumMessages: 8192, maximumBytes: 8_388_608)),
+            hex: "0000000a22000901804080808004"),
         Golden(
             name: "BLOCKED",
-            frame: .blocked(BlockedFrame(flow: 9, atMessages: 8191, atBytes: 0)),
-            hex: "00000006230009ff3f00"),
+            frame: .blocked(
+                BlockedFrame(
+                    flow: 9, priority: .low, atMessages: 8191, atBytes: 0, nextBytes: 300, waitingMessages: 5, waitingBytes: 16_384)),
+            hex: "0000000d23000903ff3f00ac0205808001"),
+        Golden(
+            name: "ACK",
+            frame: .ack(AckFrame(flow: 9, priority: .normal, upTo: 300, beyond: [302..<304, 400..<401])),
+            hex: "0000000b25000902ac020202026001"),
         Golden(
             name: "GAP",
-            frame: .gap(GapFrame(flow: 9, priority: .low, count: 17)),
-            hex: "000000052600090311"),
+            frame: .gap(GapFrame(flow: 9, priority: .low, cause: .expired, count: 17)),
+            hex: "00000006260009030111"),
+        Golden(
+            name: "FRAGMENT, the first",
+            frame: .fragment(
+                FragmentFrame(
+                    number: 300,
+                    head: .init(priority: .high, flows: [9, .max], baseSequence: 1000, payloadBytes: 1 << 20, length: 1_048_590),
+                    bytes: ByteBuffer(bytes: [0x8A, 0x80, 0x40]))),
+            hex: "0000001e2700ac020001" + "0209ffffffff0f" + "00000000000003e8" + "808040" + "8e8040" + "8a8040"),
+        Golden(
+            name: "FRAGMENT, between",
+            frame: .fragment(FragmentFrame(number: 300, bytes: ByteBuffer(bytes: [1, 2, 3]))),
+            hex: "000000082700ac0201010203"),
+        Golden(
+            name: "FRAGMENT, the last",
+            frame: .fragment(FragmentFrame(number: 1, isLast: true, bytes: ByteBuffer(bytes: [4]))),
+            hex: "000000052700010204"),
+        Golden(
+            name: "DRAIN",
+            frame: .drain(DrainFrame(flow: 300, priority: .urgent)),
+            hex: "000000052800ac0200"),
+        Golden(
+            name: "DRAINED",
+            frame: .drained(DrainedFrame(flow: 9, priority: .low, atMessages: 8192, atBytes: 300)),
+            hex: "0000000829000903" + "8040" + "ac02"),
         Golden(
             name: "REQUEST",
             frame: .request(

@@ -60,9 +60,13 @@ final class Cast: Sendable {
     }
 
     private func start(_ name: String, _ stage: Stage, _ program: Program) throws -> ChildProcess {
-        let log = stage.log(name)
+        try launch(name, log: stage.log(name), environment: stage.environment, program)
+    }
+
+    /// Starts a process whose standard error goes to a log.
+    func launch(_ name: String, log: LogFile, environment: [String: String?] = [:], _ program: Program) throws -> ChildProcess {
         let child = try ChildProcess(
-            name, executable: program.executable, arguments: program.arguments, environment: stage.environment
+            name, executable: program.executable, arguments: program.arguments, environment: environment
         ) { channel, line in if channel == .error { log.write(line) } }
         running.withLock { $0.append(child) }
         return child

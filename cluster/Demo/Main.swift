@@ -13,7 +13,9 @@ import ArgumentParser
 struct ClusterDemo: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ClusterDemo", abstract: "Three nodes do a whole job on this machine.",
-        subcommands: [RunCommand.self, PublisherCommand.self, CounterCommand.self], defaultSubcommand: RunCommand.self)
+        subcommands: [
+            RunCommand.self, PublisherCommand.self, CounterCommand.self, ChaosCommand.self, ChaosNodeCommand.self,
+        ], defaultSubcommand: RunCommand.self)
 
     static func main() async {
         _ = signal(SIGPIPE, SIG_IGN)

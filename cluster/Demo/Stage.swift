@@ -85,7 +85,7 @@ struct Stage {
     }
 
     /// Held all at once, so that they differ.
-    private static func freePorts(_ count: Int) async throws -> [Int] {
+    static func freePorts(_ count: Int) async throws -> [Int] {
         var channels: [any NIOCore.Channel] = []
         for _ in 0..<count { channels.append(try await bind(0)) }
         let ports = channels.compactMap { $0.localAddress?.port }

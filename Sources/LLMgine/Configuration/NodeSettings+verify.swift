@@ -38,6 +38,11 @@ extension NodeSettings {
                 .invalidConfiguration,
                 "certificates.directory: is not set, and a node without certificates joins nobody; make some with llmgine certs")
         }
+        guard limits.memoryBudget / 4 >= limits.maximumPayload else {
+            throw LLMgineError(
+                .invalidConfiguration,
+                "limits.memoryBudget: is \(limits.memoryBudget) bytes, expected 4 times limits.maximumPayload or more")
+        }
         let material = try TLSMaterial(loading: .directory(certificates.directory))
         let identity = material.identity
         if !node.name.isEmpty, node.name != identity.node.name {

@@ -75,6 +75,8 @@ public struct NodeSettings: Sendable, Hashable {
     public struct Limits: Sendable, Hashable {
         /// The largest payload of one message over a link, in bytes; at most 16 MiB.
         public var maximumPayload = 1 << 20
+        /// What other nodes may have in this node's queues and on the way there, in bytes; at least 8 MiB and 4 times `maximumPayload`.
+        public var memoryBudget = 256 << 20
         /// How long a stop may take: what is not done by then is dropped and counted.
         public var stopDeadline = Duration.seconds(10)
     }

@@ -52,6 +52,10 @@ extension Setting {
         .choice("log.level", \.log.level, "The least level that is logged."),
         .choice("log.format", \.log.format, "Whether log lines are for people or one JSON object each."),
         .size("limits.maximumPayload", \.limits.maximumPayload, "The largest payload of one message over a link.", in: 1 << 10...16 << 20),
+        .size(
+            "limits.memoryBudget", \.limits.memoryBudget,
+            "What other nodes may have in this node's queues and on the way there; at least 4 times limits.maximumPayload.",
+            in: 8 << 20...1 << 40),
         .duration(
             "limits.stopDeadline", \.limits.stopDeadline, "How long a stop may take before what is left is dropped and counted.",
             in: .zero ... .seconds(600)),

@@ -35,13 +35,16 @@ extension CommandRun {
 
 extension MessageBus {
     /// Executes a command out of the dead letters once more, if this node has a handler that can read it. Fails again into a new letter.
-    func executeAgain(_ letter: DeadLetter, _ id: CommandID) -> Bool {
+    func executeAgain(_ letter: DeadLetter, _ token: DeliveryToken) -> Bool {
         guard lifecycle.load(ordering: .relaxed) == Lifecycle.running.rawValue, letter.encodingError == nil,
             let type = letter.content.eventType, let handler = commandHandler(type, in: letter.content.session),
             let command = try? handler.decode(letter.content.payload)  // unreadable: the letter stays
         else { return false }
         // Unstructured because nobody waits for the result.
-        Task { await executeAgain(command, Trial(letter)) }
+        Task {
+            await executeAgain(command, Trial(letter))
+            token.settle()
+        }
         return true
     }
 

@@ -40,7 +40,7 @@ public struct CommandContext: Sendable {
     public let deadline: ContinuousClock.Instant
     /// The session that the command belongs to.
     public let session: SessionID
-    /// The node that executes it.
+    /// The node that asked for it.
     public let requester: NodeID
     /// What the caller sent along.
     public let headers: Headers

@@ -10,7 +10,7 @@ public final class DeadLetters: Sendable {
         var store: DeadLetterStore
         var watchers: [UInt64: AsyncStream<DeadLetter>.Continuation] = [:]
         var nextWatcher: UInt64 = 0
-        var redeliver: (@Sendable (DeadLetter) -> Bool)?
+        var redeliver: (@Sendable (DeadLetter, DeliveryToken) -> Bool)?
     }
 
     private let state: Mutex<State>
@@ -26,8 +26,8 @@ public final class DeadLetters: Sendable {
         for letter in restored where letters[letter.id] == nil { store?.note(.deadLetterGone(letter.id)) }
     }
 
-    /// Says how a letter gets back to its subscription.
-    func deliver(through redeliver: @escaping @Sendable (DeadLetter) -> Bool) { state.withLock { $0.redeliver = redeliver } }
+    /// Says how a letter gets back to its subscription, and that the token is settled when it has been dealt with there.
+    func deliver(through redeliver: @escaping @Sendable (DeadLetter, DeliveryToken) -> Bool) { state.withLock { $0.redeliver = redeliver } }
 
     func add(
         message: MessageID, command: CommandID? = nil, content: Message, subscription: String, error: LLMgineError,
@@ -105,17 +105,17 @@ public final class DeadLetters: Sendable {
     }
 
     /// Puts the event at the end of the queue of the subscription that failed, and of no other; executes a command once more. The handler sees the
-    /// number of the attempt go on; if it fails for good again, there is a new letter.
+    /// number of the attempt go on; if it fails for good again, there is a new letter. The store keeps the old one until then, so that a letter that was being
+    /// tried again when the process died is there after it.
     /// - Returns: false if the letter is gone, or stays because its subscription or command handler is gone, or has no room.
     @discardableResult
     public func retry(_ id: UInt64) -> Bool {
         // Taken out first, so that two callers cannot both deliver it.
         let (letter, redeliver) = state.withLock { ($0.store.take(id), $0.redeliver) }
         guard let letter else { return false }
-        if let redeliver, redeliver(letter) {
-            disk?.note(.deadLetterGone(id))
-            return true
-        }
+        let token = DeliveryToken { [disk] in disk?.note(.deadLetterGone(id)) }
+        if let redeliver, redeliver(letter, token) { return true }
+        token.disarm()
         let isBack = state.withLock { state in
             state.store.restore(letter)
             return state.store[id] != nil

@@ -16,7 +16,13 @@ extension Subscriber {
     func insist(on value: Value, from message: Message?, _ envelope: Envelope, after failure: (any Error)?, _ counts: inout DeliveryCounts)
         async
     {
-        defer { envelope.extras?.token?.settle() }
+        defer {
+            envelope.extras?.token?.settle()
+            if isLate.load(ordering: .relaxed) { isLate.store(false, ordering: .relaxed) }
+        }
+        if let gate = envelope.extras?.gate, failure == nil, await !passes(gate, envelope) {
+            return bury(message, value, envelope, ended(after: nil), attempts: envelope.trial?.letter.attempts ?? 0)
+        }
         if failure == nil, envelope.isExpired {
             statistics.expired.add(1, ordering: .relaxed)
             return
@@ -52,6 +58,20 @@ extension Subscriber {
                 failed(error, permit: admission.permit, envelope, attempt: attempt, &counts)
                 failure = error
             }
+        }
+    }
+
+    /// Waits for the handlers that come before this one. - Returns: false when the subscription ends first.
+    private func passes(_ gate: HandlerStage, _ envelope: Envelope) async -> Bool {
+        switch await gate.wait(for: self) {
+        case .open, .circular: return true
+        case .cancelled: return false
+        case .late:
+            services.observability.observe(
+                ObservedEvent(
+                    eventID: envelope.id.description, eventType: "HandlerOvertook", timestamp: services.tracer.clock.now(),
+                    session: envelope.run.session, topic: envelope.run.topic, metadata: [.init("handler", name)]))
+            return true
         }
     }
 
@@ -104,7 +124,7 @@ extension Subscriber {
     }
 
     private func decide(_ error: any Error, attempt: Int) -> RetryDecision {
-        guard let retry = services.resilience.retry, keepsTrying else { return .giveUp(.exhausted) }
+        guard let retry = retryPolicy, keepsTrying else { return .giveUp(.exhausted) }
         return retry.decide(afterAttempt: attempt, error: error, random: Double.random(in: 0..<1))
     }
 
@@ -146,6 +166,7 @@ extension Subscriber {
         since began: Duration = SystemClock.sinceEpoch()
     ) {
         defer { envelope.extras?.token?.settle() }
+        if error.code == .stopped, returns(envelope) { return }
         statistics.deadLettered.add(1, ordering: .relaxed)
         if error.code == .stopped {
             statistics.stopped.add(1, ordering: .relaxed)

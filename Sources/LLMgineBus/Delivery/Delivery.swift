@@ -54,7 +54,7 @@ extension Subscriber {
         for index in start..<chunk.count {
             if index > start, mailbox.interrupts(lane) { return true }
             let inbound = chunk.message(at: index)
-            if let envelope = envelope(of: inbound, in: chunk, missed: custody.lanes.lanes[lane].missed, &run) {
+            if let envelope = envelope(of: inbound, in: delivery, missed: custody.lanes.lanes[lane].missed, &run) {
                 begin(index, lane, envelope)
                 custody.leave()
                 await handle(inbound.message, envelope, &counts)
@@ -112,9 +112,13 @@ extension Subscriber {
     }
 
     /// What the handler is told of a message of a chunk, or nil if it is not for this subscription.
-    func envelope(of inbound: InboundMessage, in chunk: any InboundChunk, missed: UInt64, _ run: inout DeliveryRun?) -> Envelope? {
+    func envelope(of inbound: InboundMessage, in delivery: InboundDelivery, missed: UInt64, _ run: inout DeliveryRun?) -> Envelope? {
         let message = inbound.message
-        guard takes(eventType: message.eventType), sees(message.session) else { return nil }
+        let chunk = delivery.chunk
+        guard takes(eventType: message.eventType), sees(message.session) else {
+            delivery.place?.token.settle()
+            return nil
+        }
         let (node, incarnation) = inbound.origin.map { ($0.node, $0.incarnation) } ?? (chunk.node, chunk.incarnation)
         let current: DeliveryRun
         if let known = run,
@@ -127,7 +131,12 @@ extension Subscriber {
                 topic: message.topic, session: message.session, priority: message.priority, node: node, incarnation: incarnation)
             run = current
         }
-        let extras = MessageExtras(headers: message.headers, trace: message.trace, timeToLive: message.timeToLive)
+        let extras =
+            if let place = delivery.place {
+                MessageExtras(headers: message.headers, trace: message.trace, timeToLive: message.timeToLive, place: place)
+            } else {
+                MessageExtras(headers: message.headers, trace: message.trace, timeToLive: message.timeToLive)
+            }
         return Envelope(run: current, sequence: inbound.origin?.sequence ?? inbound.sequence, extras: extras, missed: missed)
     }
 

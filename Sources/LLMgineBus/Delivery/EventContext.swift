@@ -73,13 +73,24 @@ package final class MessageExtras: Sendable {
     /// On the bus's clock; nil for ever.
     package let expires: ContinuousClock.Instant?
     /// Tells the publisher that the event is done with, if it waits for that.
-    package let token: DeliveryToken?
+    let token: DeliveryToken?
+    /// The handlers that come first; nil if there are none.
+    let gate: HandlerStage?
 
-    package init(headers: Headers, trace: TraceContext?, expires: ContinuousClock.Instant?, token: DeliveryToken? = nil) {
+    init(
+        headers: Headers, trace: TraceContext?, expires: ContinuousClock.Instant?, token: DeliveryToken? = nil, gate: HandlerStage? = nil
+    ) {
         self.headers = headers
         self.trace = trace
         self.expires = expires
         self.token = token
+        self.gate = gate
+    }
+
+    /// With a place among the handlers of the event.
+    convenience init(headers: Headers, trace: TraceContext?, timeToLive: Duration?, place: StagePlace) {
+        self.init(
+            headers: headers, trace: trace, expires: timeToLive.map { ContinuousClock.now + $0 }, token: place.token, gate: place.gate)
     }
 
     /// Nil where there is nothing to say.

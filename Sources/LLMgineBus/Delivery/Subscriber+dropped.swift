@@ -42,7 +42,7 @@ extension Subscriber {
             let item = inbound.chunk.message(at: skip)
             inbound.credit.consumed(messages: 1, bytes: item.encodedBytes)
             var run: DeliveryRun?
-            return envelope(of: item, in: inbound.chunk, missed: 0, &run).map { ($0.id, item.message, nil) }
+            return envelope(of: item, in: inbound, missed: 0, &run).map { ($0.id, item.message, nil) }
         case .gap: return nil
         }
     }

@@ -24,8 +24,12 @@ package class AnySubscriber: @unchecked Sendable {
     let services: DeliveryServices
     let breaker: HandlerBreaker
     let meters: HandlerMeters
+    /// Events of other nodes that nobody here will handle, and that their publisher keeps; nil unless the subscription has its events at least once.
+    let unhandled: UnhandledEvents?
     /// The mark of the task that runs the handler.
     let consumer = Atomic<Int>(CurrentTask.none)
+    /// Whether handlers of later stages have given up waiting for this one, until it has handled something.
+    let isLate = Atomic<Bool>(false)
 
     init(
         id: UInt32, filters: [TopicFilter], options: SubscriptionOptions, layout: ValueLayout, eventType: String?,
@@ -45,6 +49,7 @@ package class AnySubscriber: @unchecked Sendable {
         self.custody = Custody(layout)
         var queue = options.queue
         if !services.resilience.hasBoundedQueues { queue.capacity = .max }
+        self.unhandled = options.delivery.atLeastOnceOptions == nil ? nil : UnhandledEvents()
         self.mailbox = Mailbox(queue, layout: layout, meters: QueueMeters(of: name, in: services.metrics))
     }
 
@@ -97,6 +102,8 @@ package class AnySubscriber: @unchecked Sendable {
     package final func deliver(_ delivery: InboundDelivery) -> Bool { mailbox.deliver(delivery) }
     /// Notes that the publisher's node dropped messages for this subscription.
     package final func noteGap(_ count: Int, priority: Priority) { mailbox.noteGap(count, priority: priority) }
+    /// Notes that messages of the publisher's node were out of time before they could be sent.
+    package final func noteExpired(_ count: UInt64) { statistics.expired.add(min(count, UInt64(UInt32.max)), ordering: .relaxed) }
 }
 
 /// What became of an offer, whatever the type of the mailbox.

@@ -65,5 +65,8 @@ package final class DeliveryToken: Sendable {
         if isOpen.exchange(false, ordering: .relaxed) { action() }
     }
 
+    /// Tells nothing any more.
+    func disarm() { isOpen.store(false, ordering: .relaxed) }
+
     deinit { settle() }  // nobody holds the copy any more: it was evicted
 }

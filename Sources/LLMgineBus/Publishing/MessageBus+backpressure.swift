@@ -6,7 +6,8 @@ extension MessageBus {
     /// Gets an event into a queue on this node that would not take it at once: waits up to the subscription's deadline, or does about it what
     /// the queue's gate says.
     ///
-    /// A handler that publishes to its own full queue does not wait: nobody but itself could make room. Its subscription is demoted at once.
+    /// A handler that publishes to its own full queue does not wait: nobody but itself could make room. Its subscription is demoted at once. So is one
+    /// whose handler waits for the caller.
     func insist(
         on subscriber: AnySubscriber, _ receipt: inout PublishReceipt, _ attempt: () -> SubscriberOffer, refused: () -> Void
     ) async throws(LLMgineError) {
@@ -14,8 +15,11 @@ extension MessageBus {
         let started = ContinuousClock.now
         let end = started + subscriber.options.queue.deadline
         var hasWaited = false
-        heldBack.add(1, ordering: .relaxed)
-        defer { heldBack.subtract(1, ordering: .relaxed) }
+        // Another of several handlers of the same subscription may well make room.
+        let caller = callingSubscription.flatMap { $0 == subscriber.id ? nil : $0 }
+        let isNoted = caller.map { waits.begin($0, for: subscriber.id) }
+        defer { if let caller, isNoted == true { waits.end(caller, for: subscriber.id) } }
+        let mayWait = isNoted ?? !subscriber.isCalledByItself
         while true {
             let offer = attempt()
             guard case .full = offer else {
@@ -32,17 +36,23 @@ extension MessageBus {
             case .makeRoom:
                 if subscriber.displaceOldest() { receipt.evicted += 1 } else { mailbox.grantPass() }
             case .rest(let delay):
-                if !subscriber.isCalledByItself {
+                if mayWait {
                     hasWaited = true
                     try await wait(in: mailbox, above: mailbox.releaseLevel, until: min(end, .now + delay))
                 }
                 mailbox.grantPass()
-            case .waitForRoom where subscriber.isCalledByItself:
+            case .waitForRoom where !mayWait && subscriber.mayLoseNothing:
+                return subscriber.refuse(&receipt, refused)
+            case .waitForRoom where !mayWait:
                 mailbox.demote()
                 receipt.slow.append(subscriber.name)
             case .waitForRoom:
                 hasWaited = true
                 if try await !wait(in: mailbox, above: mailbox.capacity - 1, until: end), ContinuousClock.now >= end {
+                    if subscriber.mayLoseNothing {
+                        receipt.waited += ContinuousClock.now - started
+                        return subscriber.refuse(&receipt, refused)
+                    }
                     mailbox.demote()
                     receipt.slow.append(subscriber.name)
                 }
@@ -53,7 +63,9 @@ extension MessageBus {
 
     @discardableResult
     private func wait(in mailbox: Mailbox, above level: Int, until end: ContinuousClock.Instant) async throws(LLMgineError) -> Bool {
-        try await wait(until: end, wait: { await mailbox.wait(above: level, $0) }, giveUp: { mailbox.giveUp($0, demote: false) })
+        heldBack.add(1, ordering: .relaxed)
+        defer { heldBack.subtract(1, ordering: .relaxed) }
+        return try await wait(until: end, wait: { await mailbox.wait(above: level, $0) }, giveUp: { mailbox.giveUp($0, demote: false) })
     }
 
     /// The same for a link.
@@ -99,7 +111,9 @@ extension MessageBus {
                 return
             }
             let remote = group.remotes[index - locals.count]
-            guard remote.credit > 0, case .accepted(let evicted, let rejected) = remote.offer(wire, sequence: number) else {
+            guard remote.credit(for: message.message.priority) > 0,
+                case .accepted(let evicted, let rejected) = remote.offer(wire, sequence: number)
+            else {
                 continue
             }
             receipt.accepted += 1

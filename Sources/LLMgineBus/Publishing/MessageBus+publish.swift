@@ -107,49 +107,39 @@ extension MessageBus {
         if let refusal = route.refusal { throw denied(refusal, "publish") }
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
         if let filters = route.filters, !filters.admits(PublishedEvent(event, to: topic, options)) { return receipt }
+        if route.isStaged {
+            return try await TrackedPublish(
+                event, to: topic, number: number, options: options, trace: trace, bus: self, watch: nil
+            ).run(along: route)
+        }
         let extras = MessageExtras(headers: options.headers, trace: trace, timeToLive: options.timeToLive)
-        var late: [AnySubscriber] = []
-        var encoded: EncodedMessage?
-        for subscriber in route.locals {
-            let offer: SubscriberOffer
+        // Before anybody has it: an event that does not encode goes to nobody.
+        let encoded = route.needsMessage(of: E.self) ? try encode(event, to: topic, options: options, trace: trace) : nil
+        let offer = { (subscriber: AnySubscriber) -> SubscriberOffer? in
             if subscriber.valueType == ObjectIdentifier(E.self) {
-                offer = subscriber.mailbox.offer(
+                return subscriber.mailbox.offer(
                     event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
-            } else {
-                guard subscriber.takes(eventType: E.eventType) else { continue }
-                if subscriber.members != nil {
-                    let lifted = subscriber.offer(lifting: event, to: topic, number: number, options: options, extras: extras)
-                    guard let lifted else { continue }
-                    receipt.count(lifted)
-                    if case .full = lifted { late.append(subscriber) }
-                    continue
-                }
-                let message: EncodedMessage
-                if let encoded { message = encoded } else { message = try encode(event, to: topic, options: options, trace: trace) }
-                encoded = message
-                offer = subscriber.mailbox.offer(message, sequence: number, extras: extras)
             }
+            guard subscriber.takes(eventType: E.eventType) else { return nil }
+            guard subscriber.members == nil, let encoded else {
+                return subscriber.offer(lifting: event, to: topic, number: number, options: options, extras: extras)
+            }
+            return subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
+        }
+        var late: [AnySubscriber] = []
+        for subscriber in route.locals {
+            guard let offer = offer(subscriber) else { continue }
             receipt.count(offer)
             if case .full = offer { late.append(subscriber) }
         }
-        if !route.isPlain {
-            let message: EncodedMessage
-            if let encoded { message = encoded } else { message = try encode(event, to: topic, options: options, trace: trace) }
-            encoded = message
+        if let encoded, !route.isPlain {
             try await finish(
-                publishing: message, over: message.message, number: number, extras: extras, route: route, receipt: &receipt)
+                publishing: encoded, over: encoded.message, number: number, extras: extras, route: route, receipt: &receipt)
         }
         for subscriber in late {
             let id = receipt.id
             try await insist(on: subscriber, &receipt) {
-                if subscriber.valueType == ObjectIdentifier(E.self) {
-                    return subscriber.mailbox.offer(
-                        event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
-                }
-                guard subscriber.members == nil, let encoded else {
-                    return subscriber.offer(lifting: event, to: topic, number: number, options: options, extras: extras) ?? .closed
-                }
-                return subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
+                offer(subscriber) ?? .closed
             } refused: {
                 keep(refused: event, to: topic, options: options, id, by: subscriber)
             }
@@ -218,16 +208,18 @@ extension MessageBus {
         }
         let extras = MessageExtras(headers: plain.headers, trace: plain.trace, timeToLive: plain.timeToLive)
         let encoded = EncodedMessage(plain, origin: leaf?.origin)
-        var late: [AnySubscriber] = []
+        var stages = route.isStaged ? HandlerStages(of: self) : nil
+        var late: [(AnySubscriber, MessageExtras?)] = []
         for subscriber in route.locals where subscriber.takes(eventType: message.eventType) {
             if let leaf, subscriber.options.relaysFor == leaf.leaf { continue }
+            let extras = stages?.extras(of: plain, for: subscriber) ?? extras
             let offer = subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
             receipt.count(offer)
-            if case .full = offer { late.append(subscriber) }
+            if case .full = offer { late.append((subscriber, extras)) }
         }
         try await finish(
             publishing: encoded, over: message, number: number, extras: extras, route: route, receipt: &receipt)
-        for subscriber in late {
+        for (subscriber, extras) in late {
             let id = leaf?.origin ?? receipt.id
             try await insist(on: subscriber, &receipt) {
                 subscriber.mailbox.offer(encoded, sequence: number, extras: extras)

@@ -12,6 +12,8 @@ import Synchronization
     let groups: [RouteGroup]
     /// Whether all targets are on this node and get every event.
     let isPlain: Bool
+    /// Whether its subscriptions on this node have handlers of different priorities.
+    let isStaged: Bool
     /// What is asked before an event goes anywhere; nil if nothing is.
     let filters: FilterChain?
     /// Why this node may not publish here; nil if it may. What it relays for a leaf is the leaf's to answer for.
@@ -34,6 +36,7 @@ import Synchronization
         self.refusal = refusal
         self.isOpen = isOpen
         self.isPlain = remotes.isEmpty && groups.isEmpty
+        self.isStaged = HandlerStages.areMixed(locals)
     }
 
     /// Calls the body with the only target, if it is a subscription of this node and no filter is asked before, without counting a reference: the count lies on a cache
@@ -87,7 +90,7 @@ final class Router: Sendable {
         func mayGet(_ topic: Topic, orElse isOpen: Bool) -> Bool {
             switch self {
             case .local(let subscriber): subscriber.options.receives?(topic) ?? isOpen
-            case .remote(let flow): flow.link.mayReceive(topic)
+            case .remote(let flow): flow.way.mayReceive(topic)
             }
         }
 
@@ -197,22 +200,23 @@ final class Router: Sendable {
         }
         return Route(
             locals: locals.sorted(by: AnySubscriber.isOfferedBefore),
-            remotes: onePerLink(flows),
+            remotes: routes(to: flows),
             groups: groups.sorted { $0.key < $1.key }.map { name, members in
-                RouteGroup(name: name, locals: members.locals, remotes: members.flows.map { $0.link.route(flows: [$0.flow]) })
+                RouteGroup(name: name, locals: members.locals, remotes: members.flows.map { $0.way.route(to: [$0.flow]) })
             }, filters: filters, refusal: rules?.publish(topic), isOpen: isOpen)
     }
 
-    private static func onePerLink(_ flows: [RemoteFlow]) -> [any RemoteRoute] {
-        var links: [(link: any RemoteLink, flows: [UInt32])] = []
+    /// One copy of an event goes to each way, however many flows lie at its end.
+    private static func routes(to flows: [RemoteFlow]) -> [any RemoteRoute] {
+        var ways: [(way: RemoteFlow.Way, flows: [UInt32])] = []
         for flow in flows {
-            if let index = links.firstIndex(where: { $0.link === flow.link }) {
-                links[index].flows.append(flow.flow)
+            if let index = ways.firstIndex(where: { $0.way.end === flow.way.end }) {
+                ways[index].flows.append(flow.flow)
             } else {
-                links.append((flow.link, [flow.flow]))
+                ways.append((flow.way, [flow.flow]))
             }
         }
-        return links.map { $0.link.route(flows: $0.flows.sorted()) }
+        return ways.map { $0.way.route(to: $0.flows.sorted()) }
     }
 }
 
@@ -261,13 +265,46 @@ struct RouteCache {
 
 /// A subscription on another node, as this node routes to it.
 package final class RemoteFlow: Sendable {
-    package let link: any RemoteLink
+    /// How it is reached.
+    package enum Way: Sendable {
+        /// With others over the link that it lies at the end of.
+        case link(any RemoteLink)
+        /// On its own, whether there is a link at the moment or not.
+        case own(any RemoteRoute)
+
+        var end: AnyObject {
+            switch self {
+            case .link(let link): link
+            case .own(let route): route
+            }
+        }
+
+        func mayReceive(_ topic: Topic) -> Bool {
+            switch self {
+            case .link(let link): link.mayReceive(topic)
+            case .own(let route): route.mayReceive(topic)
+            }
+        }
+
+        func route(to flows: [UInt32]) -> any RemoteRoute {
+            switch self {
+            case .link(let link): link.route(flows: flows)
+            case .own(let route): route
+            }
+        }
+    }
+
+    package let way: Way
     package let flow: UInt32
     package let filters: [TopicFilter]
     package let group: String?
 
-    package init(link: any RemoteLink, flow: UInt32, filters: [TopicFilter], group: String?) {
-        self.link = link
+    package convenience init(link: any RemoteLink, flow: UInt32, filters: [TopicFilter], group: String?) {
+        self.init(by: .link(link), flow: flow, filters: filters, group: group)
+    }
+
+    package init(by way: Way, flow: UInt32, filters: [TopicFilter], group: String?) {
+        self.way = way
         self.flow = flow
         self.filters = filters
         self.group = group
@@ -300,6 +337,10 @@ package protocol RemoteLink: AnyObject, Sendable {
     func sendReplyError(_ request: UInt64, _ error: LLMgineError)
 }
 
+extension RemoteRoute {
+    package func mayReceive(_ topic: Topic) -> Bool { true }
+}
+
 extension RemoteLink {
     package func mayReceive(_ topic: Topic) -> Bool { true }
     package var executor: (any TaskExecutor)? { nil }
@@ -307,6 +348,8 @@ extension RemoteLink {
 
 /// Something outside this process that takes messages: one link, for one set of flows there.
 package protocol RemoteRoute: AnyObject, Sendable {
+    /// Whether the rules let the peer have what is published on the topic. Asked when a route is made.
+    func mayReceive(_ topic: Topic) -> Bool
     /// The peer at the other end: what receipts name.
     var peer: NodeID { get }
     /// Puts a message in line. Never waits.
@@ -319,8 +362,8 @@ package protocol RemoteRoute: AnyObject, Sendable {
     func demote() -> [String]
     /// How long a publisher may be held back here.
     var blockDeadline: Duration { get }
-    /// Messages that could be sent right now.
-    var credit: Int { get }
+    /// Messages of a class that could be sent right now.
+    func credit(for priority: Priority) -> Int
 }
 
 /// What became of a message that was offered to a link.

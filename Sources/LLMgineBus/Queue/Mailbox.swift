@@ -449,10 +449,15 @@ final class EncodedMessage: Sendable {
 package final class InboundDelivery: Sendable {
     package let chunk: any InboundChunk
     package let credit: any CreditReturn
+    /// Where its only message stands among the handlers of that; nil if it need not wait for any.
+    let place: StagePlace?
 
-    package init(chunk: any InboundChunk, credit: any CreditReturn) {
+    package convenience init(chunk: any InboundChunk, credit: any CreditReturn) { self.init(chunk: chunk, credit: credit, place: nil) }
+
+    init(chunk: any InboundChunk, credit: any CreditReturn, place: StagePlace?) {
         self.chunk = chunk
         self.credit = credit
+        self.place = place
     }
 }
 

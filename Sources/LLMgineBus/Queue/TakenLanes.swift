@@ -147,7 +147,7 @@ extension Subscriber {
     private func pull(_ inbound: InboundDelivery, at index: Int, missed: inout UInt64) -> Delivery<Value>? {
         let item = inbound.chunk.message(at: index)
         var run: DeliveryRun?
-        guard let envelope = envelope(of: item, in: inbound.chunk, missed: missed, &run) else {
+        guard let envelope = envelope(of: item, in: inbound, missed: missed, &run) else {
             inbound.credit.consumed(messages: 1, bytes: item.encodedBytes)
             mailbox.finish(1)
             return nil

@@ -264,7 +264,9 @@ package final class RequestDesk: Sendable {
         do throws(LLMgineError) {
             try link.sendRequest(id, flow: responder.flow, deadline: call.deadline - .now, replyWindow: call.window, call.message)
         } catch {
-            replied(id, error: error, over: responder.link)
+            // The link has ended, and the table has not heard of it yet: the request ends as all others that the link had.
+            let isLost = error.code == .connectionClosed
+            replied(id, error: isLost ? LLMgineError(.peerLost, "the link to \(node) is gone") : error, over: responder.link)
         }
     }
 }

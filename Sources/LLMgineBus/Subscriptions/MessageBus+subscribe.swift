@@ -55,6 +55,7 @@ extension MessageBus {
         guard (1...16).contains(filters.count) else { throw LLMgineError(.invalidArgument, "a subscription needs 1 to 16 filters") }
         guard options.concurrency > 0 else { throw LLMgineError(.invalidArgument, "the concurrency of a subscription must be positive") }
         try options.queue.check()
+        try options.checkDelivery()
         if options.relaysFor == nil { try checkSubscribing(to: filters) }
         let id = nextSubscription.add(1, ordering: .relaxed).oldValue
         var handler = handler

@@ -26,6 +26,10 @@ public struct SubscriptionOptions: Sendable {
     public var handlerPriority: HandlerPriority
     /// Whether other nodes may send here. Default true.
     public var isRemote: Bool
+    /// What is promised about events that come from other nodes. Default: at most once. A subscription that has its events at least once never
+    /// lets one go to make room: its queue must make publishers wait or refuse what is new. With a ``name`` it is the same subscription after a
+    /// restart, and gets what was not processed before.
+    public var delivery: DeliveryMode
     /// The leaf that the subscription stands for, whose own events it does not get.
     package var relaysFor: LeafID?
     /// Whether the leaf may receive what is published on a topic; nil where this node's own rules decide.
@@ -35,8 +39,9 @@ public struct SubscriptionOptions: Sendable {
     public init(
         name: String? = nil, group: String? = nil, capacity: Int = 10_000, whenFull: WhenFull = .block, concurrency: Int = 1,
         session: SessionID = .bus, handlerPriority: HandlerPriority = .normal, isRemote: Bool = true,
-        ordering: HandlerOrdering = .subscription, handlerDeadline: Duration? = nil
+        ordering: HandlerOrdering = .subscription, handlerDeadline: Duration? = nil, delivery: DeliveryMode = .atMostOnce
     ) {
+        self.delivery = delivery
         self.name = name
         self.group = group
         self.queue = BoundedEventQueue(capacity: capacity)
@@ -53,11 +58,11 @@ public struct SubscriptionOptions: Sendable {
     public init(
         name: String? = nil, group: String? = nil, queue: BoundedEventQueue, concurrency: Int = 1, session: SessionID = .bus,
         handlerPriority: HandlerPriority = .normal, isRemote: Bool = true, ordering: HandlerOrdering = .subscription,
-        handlerDeadline: Duration? = nil
+        handlerDeadline: Duration? = nil, delivery: DeliveryMode = .atMostOnce
     ) {
         self.init(
             name: name, group: group, concurrency: concurrency, session: session, handlerPriority: handlerPriority, isRemote: isRemote,
-            ordering: ordering, handlerDeadline: handlerDeadline)
+            ordering: ordering, handlerDeadline: handlerDeadline, delivery: delivery)
         self.queue = queue
     }
 
@@ -84,7 +89,12 @@ public enum HandlerOrdering: Sendable, Hashable {
     case session
 }
 
-/// The order in which the subscriptions of one node are offered an event; lower is earlier.
+/// The order in which the handlers of one node get an event; lower is earlier.
+///
+/// Where subscriptions of different priorities match, a handler begins with an event when all those of lower number are done with that event, well or badly,
+/// retries included; those of one number run side by side. An event waits for its own handlers and for no other event. A handler that takes longer than
+/// ``BusConfiguration/handlerPatience`` is not waited for any longer, until it has handled something (observed as `HandlerOvertook`). Members of a queue group stand outside of this order, and each node keeps its
+/// own.
 public struct HandlerPriority: RawRepresentable, Sendable, Hashable, Comparable {
     /// The number; lower is earlier.
     public let rawValue: Int

@@ -34,6 +34,7 @@ struct NodesCommand: AsyncParsableCommand {
                 throw LLMgineError(.badPayload, "the status of \(client.hub) is of another version", cause: error)
             }
             Terminal.say(table(status))
+            Terminal.say(links(status))
             for refused in status.refused ?? [] {
                 Terminal.say("refused: \(refused.peer) may not subscribe to \(refused.filters.joined(separator: " "))")
             }
@@ -49,5 +50,34 @@ struct NodesCommand: AsyncParsableCommand {
                 member.roundTripMicroseconds.map { "\($0) us" } ?? "-", member.state == "self" ? "-" : "\(member.interests)")
         }
         return table.text
+    }
+
+    /// One line a link, then one for each subscription that keeps messages waiting.
+    private func links(_ status: NodeStatus) -> String {
+        var table = Table("LINK", "FLOWS", "CREDIT", "QUEUED", "GRANTED", "ARRIVED", "BLOCKED")
+        for link in status.links {
+            table.add(
+                link.peer.name, "\(link.flows)", NodesCommand.room(link.creditMessages, link.creditBytes),
+                NodesCommand.room(UInt64(link.queuedMessages), UInt64(link.queuedBytes)),
+                NodesCommand.room(link.grantedMessages, link.grantedBytes), NodesCommand.room(link.arrivedMessages, link.arrivedBytes),
+                "\(link.blocked.count)")
+        }
+        let slow = status.links.flatMap { link in
+            link.blocked.map { blocked in
+                "blocked: \(link.peer)/\(blocked.subscription) \(blocked.priority): \(blocked.messages) messages wait"
+                    + (blocked.isDemoted ? ", publishers do not" : "")
+            }
+        }
+        let memory = status.memory
+        let line =
+            "memory for peers: \(NodesCommand.size(memory.exclusive)) exclusive, \(NodesCommand.size(memory.floating)) floating of "
+            + "\(NodesCommand.size(memory.budget)), \(memory.waiting) waiting"
+        return ([table.text] + slow + [line]).joined(separator: "\n")
+    }
+
+    private static func room(_ messages: UInt64, _ bytes: UInt64) -> String { "\(messages) / \(size(bytes))" }
+
+    private static func size(_ bytes: UInt64) -> String {
+        bytes < 10 << 10 ? "\(bytes) B" : bytes < 10 << 20 ? "\(bytes >> 10) KiB" : "\(bytes >> 20) MiB"
     }
 }

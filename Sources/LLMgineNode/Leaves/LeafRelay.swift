@@ -54,7 +54,8 @@ final class LeafRelay: Sendable {
             state.withLock { state in
                 state.uplink = uplink
                 state.responder = responder
-                let window = uplink.subscriber.window(bytes: node.windowBytes)
+                let window = link.announce(
+                    uplink.subscriber.id, target: uplink.subscriber.window(bytes: node.windowBytes), office: node.credit)
                 state.log.add(
                     InterestEntry(
                         flow: uplink.subscriber.id, kind: .events, filters: [">"], whenFull: .block, windowMessages: window.messages,

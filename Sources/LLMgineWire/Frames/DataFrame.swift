@@ -25,13 +25,8 @@ package struct DataFrame: FrameBody {
 
     init(reading reader: inout BodyReader) throws(WireFault) {
         priority = try reader.priority()
-        flows = []
-        let flowCount = try reader.count(maximum: WireLimits.flowsPerData, bytesEach: 1)
-        guard flowCount > 0 else { throw .wrongCount }
-        flows.reserveCapacity(flowCount)
-        for _ in 0..<flowCount { flows.append(try reader.varint32()) }
-        baseSequence = try reader.u64()
-        guard baseSequence <= UInt64.max - UInt64(UInt32.max) else { throw .varintOverflow }  // so that no delta overflows it
+        flows = try reader.flows()
+        baseSequence = try reader.baseSequence()
         count = UInt32(try reader.count(maximum: Int(UInt32.max), bytesEach: MessageIndex.minimumMessage))
         guard count > 0 else { throw .wrongCount }
         messages = reader.remainder()

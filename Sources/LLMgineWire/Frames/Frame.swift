@@ -23,6 +23,10 @@ package enum Frame: Sendable, Hashable {
     indirect case grant(GrantFrame)
     indirect case blocked(BlockedFrame)
     case gap(GapFrame)
+    indirect case fragment(FragmentFrame)
+    case drain(DrainFrame)
+    indirect case drained(DrainedFrame)
+    indirect case ack(AckFrame)
 
     // Requests
     indirect case request(RequestFrame)
@@ -56,6 +60,10 @@ package enum Frame: Sendable, Hashable {
         case .grant: .grant
         case .blocked: .blocked
         case .gap: .gap
+        case .fragment: .fragment
+        case .drain: .drain
+        case .drained: .drained
+        case .ack: .ack
         case .request: .request
         case .reply: .reply
         case .replyError: .replyError
@@ -84,7 +92,11 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
     case data = 0x21
     case grant = 0x22
     case blocked = 0x23
+    case ack = 0x25
     case gap = 0x26
+    case fragment = 0x27
+    case drain = 0x28
+    case drained = 0x29
     case request = 0x30
     case reply = 0x31
     case replyError = 0x32
@@ -110,7 +122,11 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
         case .data: "DATA"
         case .grant: "GRANT"
         case .blocked: "BLOCKED"
+        case .ack: "ACK"
         case .gap: "GAP"
+        case .fragment: "FRAGMENT"
+        case .drain: "DRAIN"
+        case .drained: "DRAINED"
         case .request: "REQUEST"
         case .reply: "REPLY"
         case .replyError: "REPLY_ERROR"

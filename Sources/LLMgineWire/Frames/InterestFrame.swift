@@ -36,11 +36,14 @@ package struct InterestFrame: FrameBody {
         package var windowMessages: UInt64
         /// The first grant in payload bytes.
         package var windowBytes: UInt64
+        /// How its events are delivered at least once; nil if they need not be. On the wire a kind of its own.
+        package var reliable: ReliableFlow?
 
         package init(
             flow: UInt32, kind: Kind, filters: [TopicFilter], group: String? = nil, whenFull: WhenFull = .block, windowMessages: UInt64,
-            windowBytes: UInt64
+            windowBytes: UInt64, reliable: ReliableFlow? = nil
         ) {
+            self.reliable = reliable
             self.flow = flow
             self.kind = kind
             self.filters = filters
@@ -101,6 +104,9 @@ extension InterestFrame.Entry {
     /// flow, kind, one filter of one byte, no group, policy, two windows.
     static let minimumBytes = 9
 
+    /// The kind of an entry that takes events at least once: the name and the retention follow its windows.
+    private static let reliableEvents: UInt8 = 2
+
     /// How each policy is written; a `.block` is followed by its deadline.
     private enum Policy: UInt8 {
         case block = 0
@@ -110,7 +116,8 @@ extension InterestFrame.Entry {
 
     init(reading reader: inout BodyReader) throws(WireFault) {
         flow = try reader.varint32()
-        guard let kind = Kind(rawValue: try reader.u8()) else { throw .invalidValue }
+        let code = try reader.u8()
+        guard let kind = code == InterestFrame.Entry.reliableEvents ? .events : Kind(rawValue: code) else { throw .invalidValue }
         self.kind = kind
         filters = []
         for _ in 0..<(try reader.count(maximum: WireLimits.filtersPerEntry, bytesEach: 2)) { filters.append(try reader.filter()) }
@@ -126,11 +133,13 @@ extension InterestFrame.Entry {
             }
         windowMessages = try reader.varint()
         windowBytes = try reader.varint()
+        guard code == InterestFrame.Entry.reliableEvents else { return }
+        reliable = ReliableFlow(name: try reader.text(maximum: WireLimits.textBytes), retention: try reader.milliseconds())
     }
 
     func write(into buffer: inout ByteBuffer) {
         buffer.writeVarint(flow)
-        buffer.writeInteger(kind.rawValue)
+        buffer.writeInteger(reliable == nil ? kind.rawValue : InterestFrame.Entry.reliableEvents)
         buffer.writeTexts(filters.map(\.text), maximum: WireLimits.textBytes)
         buffer.writeText(group ?? "", maximum: WireLimits.textBytes)
         switch whenFull {
@@ -142,6 +151,9 @@ extension InterestFrame.Entry {
         }
         buffer.writeVarint(windowMessages)
         buffer.writeVarint(windowBytes)
+        guard let reliable else { return }
+        buffer.writeText(reliable.name, maximum: WireLimits.textBytes)
+        buffer.writeMilliseconds(reliable.retention)
     }
 }
 

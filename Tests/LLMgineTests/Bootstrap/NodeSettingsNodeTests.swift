@@ -14,6 +14,7 @@ import Testing
         settings.node.roles = ["worker"]
         settings.certificates.directory = "certs/a"
         settings.limits.maximumPayload = 4096
+        settings.limits.memoryBudget = 64 << 20
         settings.limits.stopDeadline = .seconds(3)
         let verified = NodeSettings.Verified(identity: try NodeIdentity(cluster: "demo", node: "a"), expires: "", remarks: [])
         let configuration = settings.nodeConfiguration(verified)
@@ -25,6 +26,7 @@ import Testing
         #expect(configuration.roles == ["worker"])
         #expect(configuration.certificates == .directory("certs/a"))
         #expect(configuration.maximumPayload == 4096)
+        #expect(configuration.memoryBudget == 64 << 20)
         #expect(configuration.stopDeadline == .seconds(3))
     }
 

@@ -31,6 +31,25 @@ final class Audit: ObservabilityHandler {
         #expect(subscription.statistics.processed == 2)
     }
 
+    @Test func `schedule an event`() async throws {
+        let bus = MessageBus()
+        let reminder = try await bus.schedule(OrderPlaced(order: 10), after: .seconds(300))
+        let cancelled = try await bus.cancelScheduled(reminder.id)
+        #expect(cancelled?.id == reminder.id)
+        await bus.stop()
+    }
+
+    @Test func `ask for an approval`() async throws {
+        let bus = MessageBus()
+        try await bus.registerCommandHandler(Add.self) { command, context in command.left + command.right }
+        let outcome = try await bus.requestApproval(of: Add(left: 1, right: 2), from: "ann") { command, approval in
+            command.right < 10 ? .approve(by: "ann") : .deny(by: "ann", note: "too much")
+        }
+        if outcome.status == .approved { print(await bus.execute(Add(left: 1, right: 2))) }
+        #expect((outcome.status, outcome.decidedBy) == (.approved, "ann"))
+        await bus.stop()
+    }
+
     @Test func `execute a command`() async throws {
         let bus = MessageBus()
         try await bus.registerCommandHandler(Add.self) { command, context in command.left + command.right }

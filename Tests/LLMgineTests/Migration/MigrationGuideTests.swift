@@ -30,7 +30,7 @@ import Testing
     @Test(arguments: [
         "publish", "register_event_handler", "execute", "register_command_handler", "start", "stop", "MessageBus", "ResilientMessageBus",
         "CommandResult", "register_handler", "handler.handle", "get_metrics", "bus.session", "create_session", "execute_with_session",
-        "ApplicationBootstrap", "UnifiedLLMClient", "generate_stream",
+        "ScheduledEvent", "execute_approval_command", "ApplicationBootstrap", "UnifiedLLMClient", "generate_stream",
     ])
     func `has a row for every call that programs make`(call: String) {
         let rows = guide.split(separator: "\n").filter { $0.hasPrefix("| `") }

@@ -111,7 +111,7 @@ struct Neighbourhood {
         }
         #expect(await b.delegate.sequences(3) == [1, 2, 3])
         let blocked: BlockedFrame = await b.delegate.first { if case .frame(.blocked(let frame)) = $0 { frame } else { nil } }
-        #expect(blocked == BlockedFrame(flow: 7, atMessages: 3, atBytes: 15))
+        #expect(blocked == BlockedFrame(flow: 7, atMessages: 3, atBytes: 15, nextBytes: 5, waitingMessages: 2, waitingBytes: 18))
         link.b.send(.grant(GrantFrame(flow: 7, maximumMessages: 10, maximumBytes: 1000)))
         #expect(await b.delegate.sequences(5) == [1, 2, 3, 4, 5])
         #expect(b.delegate.log.flatMap(\.topics) == ["topic", "other", "topic", "topic", "topic"])
@@ -187,6 +187,23 @@ struct Neighbourhood {
         #expect(deadline == .milliseconds(40))
         #expect(await a.delegate.ending().reason == .shuttingDown)
         #expect(await b.delegate.ending().reason == .shuttingDown)
+    }
+
+    @Test func `close when the parts of a message make no sense`() async throws {
+        for part in [
+            FragmentFrame(number: 1, isLast: true, bytes: ByteBuffer(bytes: [1])),
+            FragmentFrame(
+                number: 1, head: .init(priority: .low, flows: [1], baseSequence: 0, payloadBytes: 1 << 20, length: 1 << 40),
+                bytes: ByteBuffer(bytes: [1])),
+        ] {
+            let (a, b) = (try around.station("a"), try around.station("b"))
+            let link = try await around.link(a, b)
+            link.a.send(.fragment(part))
+            let reason: CloseReason = part.head == nil ? .malformed : .limitExceeded
+            #expect(await b.delegate.ending().reason == reason)
+            let ending = await a.delegate.ending()
+            #expect((ending.reason, ending.origin) == (reason, .peer))
+        }
     }
 
     @Test func `close when one of them finds fault with the other, and both know why`() async throws {

@@ -72,11 +72,15 @@ final class Recorder: LinkDelegate {
         note(.data(flows: data.flows, sequences: data.index.map(\.sequence), topics: topics))
     }
 
+    func linkAnnounced(_ link: LinkConnection, _ head: FragmentFrame.Head) throws(LLMgineError) -> [UInt32] { head.flows }
+
     func linkReceived(_ link: LinkConnection, _ frame: Frame, message: Message) throws(LLMgineError) { note(.message(frame, message)) }
 
     func linkReceived(_ link: LinkConnection, _ frame: Frame) throws(LLMgineError) {
         if case .grant(let grant) = frame {
-            _ = link.update { $0.granted(flow: grant.flow, Credit(messages: grant.maximumMessages, bytes: grant.maximumBytes)) }
+            _ = link.update {
+                $0.granted(flow: grant.flow, grant.priority, Credit(messages: grant.maximumMessages, bytes: grant.maximumBytes))
+            }
         }
         if case .cancel(let cancel) = frame, cancel.request == 666 { throw LLMgineError(.creditOverdrawn, "as asked") }
         note(.frame(frame))

@@ -109,12 +109,17 @@ struct NodeSourceCommand: AsyncParsableCommand {
 
     func run() async throws {
         let node = try await benchNode(certificates: certs, seeds: [seed])
+        // Publishing is all it does: as the documentation of `Node.executor` says.
+        try await withTaskExecutorPreference(node.executor) { try await publish(on: node) }
+        try await Task.sleep(for: .seconds(3600))  // until it is ended: the last messages are still on their way
+    }
+
+    @concurrent private func publish(on node: Node) async throws {
         while try await node.bus.publish(Parcel.message(.warmUp, 0)).matched == 0 { try await Task.sleep(for: .milliseconds(5)) }
         _ = try await publish(.warmUp, for: warmUp, on: node.bus)
         let sent = try await publish(.data, for: seconds, on: node.bus)
         _ = try await node.bus.publish(Parcel.message(.end, sent))
         Output.say(Line("result", ["sent": "\(sent)"]))
-        try await Task.sleep(for: .seconds(3600))  // until it is ended: the last messages are still on their way
     }
 
     @concurrent private func publish(_ kind: Parcel.Kind, for seconds: Double, on bus: MessageBus) async throws -> UInt64 {

@@ -1,0 +1,326 @@
+import LLMgineBroker
+import LLMgineCore
+import LLMgineFlow
+import LLMgineLink
+import LLMgineRouting
+import LLMgineWire
+import NIOCore
+
+/// One end of a connection: what `LinkHandler`, `LinkConnection` and `PeerLink` do around the machines, without their threads.
+final class SimulatedLink {
+    let id: LinkID
+    let side: Int
+    unowned let wire: SimulatedWire
+    unowned let node: SimulatedNode
+    /// The process at the other end, which only the test may know.
+    unowned let peer: SimulatedNode
+    /// The address that was dialled to get it; nil at the acceptor.
+    let dialed: String?
+
+    private var machine: LinkMachine?
+    private var decoder = FrameDecoder()
+    private var texts = InternedTexts()
+    private var fragments = FragmentAssembly()
+    private var limits = WireLimits()
+    private(set) var outbox: Outbox
+    private var actions: [LinkAction] = []
+    private var maximumPayload: Int { limits.maximumPayload }
+    private var isPerforming = false
+    private var isFlushPlanned = false
+    private(set) var isEstablished = false
+    private(set) var isOver = false
+    private(set) var hello: HelloFrame?
+
+    /// The peer's subscriptions to events, as this node routes to them.
+    var routes: [UInt32: InterestEntry] = [:]
+    /// What this node's subscriptions have granted the peer.
+    var inbound: [UInt32: InboundFlowCredit] = [:]
+    /// What this node's responders have granted the peer, and what it has used.
+    var slots: [UInt32: (granted: UInt64, used: UInt64)] = [:]
+    /// Requests of the peer that run here.
+    var requests: [UInt64: SimulatedAnswer] = [:]
+    /// Publishers that wait for room.
+    var waiters: [(publisher: SimulatedPublisher, flows: [UInt32])] = []
+    /// What was taken in for each flow of the peer, message by message.
+    var passages: [UInt32: Passage] = [:]
+    /// Over all flows, since the start of the link.
+    var evicted = 0
+    var rejected = 0
+    /// Flows of the peer that have ended while the link was there.
+    var closedFlows = 0
+
+    var simulation: Simulation { wire.simulation }
+    var isBroken: BrokenRule? { simulation.broken }
+
+    init(_ wire: SimulatedWire, side: Int, node: SimulatedNode, peer: SimulatedNode, id: UInt64, dialed: String?) {
+        self.id = LinkID(id)
+        self.side = side
+        self.wire = wire
+        self.node = node
+        self.peer = peer
+        self.dialed = dialed
+        var limits = Outbox.Limits()
+        limits.messages = node.settings.queueMessages
+        limits.bytes = node.settings.queueBytes
+        limits.texts = node.settings.texts
+        limits.lanes = 8
+        outbox = Outbox(limits: limits)
+    }
+
+    // MARK: The connection
+
+    /// TLS has verified the peer.
+    func opened() {
+        guard !isOver else { return }
+        machine = LinkMachine(
+            role: dialed == nil ? .acceptor : .dialer, ours: node.hello,
+            certified: PeerIdentity(cluster: SimulatedNode.cluster, node: peer.name), settings: node.settings.link)
+        machine?.opened(at: simulation.now, into: &actions)
+        perform()
+        tickLater()
+    }
+
+    private func tickLater() {
+        simulation.plan(in: node.settings.link.tickInterval.microseconds, on: node) { [self] in
+            guard !isOver else { return }
+            machine?.interest = node.interest
+            if isBroken == .ignoresSilence, isEstablished { machine?.bytesArrived(at: simulation.now) }
+            machine?.ticked(at: simulation.now, nonce: simulation.random.next() >> 1, into: &actions)
+            perform()
+            tickLater()
+        }
+    }
+
+    /// A read brought bytes.
+    func read(_ bytes: ByteBuffer) {
+        guard machine != nil, !isOver else { return }
+        decoder.append(bytes)
+        machine?.bytesArrived(at: simulation.now)
+        do throws(LLMgineError) {
+            while !isOver, let frame = try decoder.next() {
+                machine?.received(frame, at: simulation.now, into: &actions)
+                perform()
+            }
+        } catch {
+            fail(error)
+        }
+    }
+
+    /// The connection is gone.
+    func broke(_ reason: CloseReason) {
+        machine?.closed(reason, into: &actions)
+        perform()
+        over(LinkClosure(reason, by: .transport))
+    }
+
+    /// The broker wants it closed.
+    func close(_ reason: CloseReason, detail: String = "") {
+        guard !isOver else { return }
+        guard machine != nil else {
+            over(LinkClosure(reason, by: .us))
+            return wire.close(from: side)
+        }
+        machine?.closeRequested(reason, detail: detail, into: &actions)
+        perform()
+    }
+
+    func leave() {
+        guard !isOver else { return }
+        machine?.leaveRequested(at: simulation.now, deadline: .seconds(10), into: &actions)
+        perform()
+    }
+
+    // MARK: Sending
+
+    func send(_ frame: Frame) {
+        guard !isOver else { return }
+        outbox.send(frame)
+        flushSoon()
+    }
+
+    /// Nil when the link is closed.
+    func append(_ message: borrowing Message, sequence: UInt64, to flows: [UInt32]) -> Outbox.Appended? {
+        guard !isOver else { return nil }
+        do throws(LLMgineError) {
+            let appended = try outbox.append(message, sequence: sequence, to: flows)
+            flushSoon()
+            return appended
+        } catch {
+            simulation.fault("\(node.name) cannot send a message: \(error)")
+            return nil
+        }
+    }
+
+    /// - Returns: false when the link is closed.
+    func send(encoding message: Message, _ frame: (ByteBuffer) -> Frame) -> Bool {
+        guard !isOver, let run = try? outbox.encode(message) else { return false }
+        send(frame(run))
+        return true
+    }
+
+    func update<Result>(_ change: (inout Outbox) -> Result) -> Result {
+        let result = change(&outbox)
+        if outbox.noteRoom() { wakeWaiters() }
+        flushSoon()
+        return result
+    }
+
+    private func wakeWaiters() {
+        let all = waiters
+        waiters = []
+        for waiter in all {
+            if outbox.isTurningAway(flows: waiter.flows) { waiters.append(waiter) } else { waiter.publisher.wake() }
+        }
+    }
+
+    /// The event loop looks at the outbox some time soon, once however often it is asked.
+    func flushSoon() {
+        guard !isFlushPlanned, !isOver else { return }
+        isFlushPlanned = true
+        simulation.plan(in: Int64(simulation.draw(4) == 0 ? simulation.draw(400) : 0), on: node) { [self] in
+            isFlushPlanned = false
+            flush()
+        }
+    }
+
+    private func flush() {
+        guard isEstablished, !isOver else { return }
+        while wire.isWritable(from: side) {
+            let drained = outbox.drain(maximum: 8 << 10)
+            wire.write(joined(drained.buffers), from: side)
+            if drained.madeRoom { wakeWaiters() }
+            guard drained.hasMore else { return }
+        }
+    }
+
+    private func joined(_ buffers: [ByteBuffer]) -> ByteBuffer {
+        var buffers = buffers
+        if isBroken == .reordersFrames, buffers.count >= 3 { buffers.swapAt(buffers.count - 1, buffers.count - 2) }
+        if isBroken == .losesFrame, buffers.count >= 2, simulation.chance(30) { buffers.removeLast() }
+        guard buffers.count != 1 else { return buffers[0] }
+        var all = ByteBuffer()
+        for buffer in buffers { all.writeImmutableBuffer(buffer) }
+        return all
+    }
+
+    // MARK: What the machine decides
+
+    private func perform() {
+        guard !isPerforming else { return }
+        isPerforming = true
+        var next = 0
+        while next < actions.count, !isOver {
+            let action = actions[next]
+            next += 1
+            perform(action)
+        }
+        actions.removeAll(keepingCapacity: true)
+        isPerforming = false
+    }
+
+    private func perform(_ action: LinkAction) {
+        switch action {
+        case .send(let frame):
+            if case .goodbye = frame { flush() }
+            var buffer = ByteBuffer()
+            frame.write(into: &buffer)
+            wire.write(buffer, from: side)
+        case .established(let session):
+            isEstablished = true
+            simulation.tally.links += 1
+            limits = session.limits
+            decoder.maximumFrame = session.limits.maximumFrame
+            outbox.agreed(session.limits)
+            hello = session.peer
+            node.linkEstablished(self, session.peer)
+            flush()
+        case .deliver(let frame):
+            do throws(LLMgineError) { try deliver(frame) } catch { fail(error) }
+        case .peerInterest(let version, let hash):
+            node.tell { [id] in $0.peerReportedInterest(id, version: version, hash: hash, into: &$1) }
+        case .peerMoved: simulation.fault("\(peer.name) moves a link to another connection, which nobody asked for")
+        case .peerLeaving: node.tell { [id] in $0.peerLeaving(id, into: &$1) }
+        case .close(let closure):
+            over(closure)
+            wire.close(from: side)
+        }
+    }
+
+    private func fail(_ error: LLMgineError) {
+        machine?.failed(error, into: &actions)
+        perform()
+    }
+
+    private func over(_ closure: LinkClosure) {
+        guard !isOver else { return }
+        isOver = true
+        judge(closure)
+        let waiting = waiters
+        waiters = []
+        for waiter in waiting { waiter.publisher.wake() }
+        node.linkClosed(self, wasEstablished: isEstablished)
+    }
+
+    /// A link may end for many reasons; that a node broke the protocol is none of them.
+    private func judge(_ closure: LinkClosure) {
+        if isEstablished { simulation.tally.linksLost += 1 }
+        switch closure.reason {
+        case .malformed, .limitExceeded, .unexpectedFrame, .creditOverdrawn, .tooManyFrames, .tooSlow, .unspecified, .versionMismatch,
+            .clusterMismatch, .identityMismatch:
+            if !wire.isTainted { simulation.fault("\(node.name) closes the link to \(peer.name): \(closure.error)") }
+        case .ownNode, .duplicateIdentity, .handshakeTimeout, .duplicateLink, .superseded, .shuttingDown, .keepaliveTimeout,
+            .connectionLost, .tlsFailure, .certificateExpired:
+            break
+        }
+    }
+
+    // MARK: Frames with messages
+
+    private func deliver(_ frame: Frame) throws(LLMgineError) {
+        switch frame {
+        case .intern(let intern): try texts.define(intern)
+        case .data(let data): try deliver(data, isCounted: false)
+        case .fragment(let fragment):
+            if let head = fragment.head {
+                try fragments.check(fragment, head, limits: limits)
+                fragments.begin(fragment, head, for: try node.announced(head, over: self))
+            } else if let data = try fragments.proceed(fragment) {
+                try deliver(data, isCounted: true)
+            }
+        case .request(let request):
+            let index = try request.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
+            try node.requestReceived(request, topic: try texts.topic(index.entries[0].topicRef), over: self)
+        case .reply(let reply):
+            let index = try reply.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
+            try node.replyReceived(reply, isEmpty: index.payloadBytes == 0 && index.entries[0].topicRef == 0)
+        default: try node.received(frame, over: self)
+        }
+    }
+
+    private func deliver(_ data: DataFrame, isCounted: Bool) throws(LLMgineError) {
+        let index = try data.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
+        for entry in index.entries { _ = try texts.topic(entry.topicRef) }
+        let chunk = ReceivedChunk(index: index, priority: data.priority, link: self, isCounted: isCounted)
+        try node.received(chunk, for: data.flows)
+        if isBroken == .deliversTwice, simulation.chance(10) { try node.received(chunk, for: data.flows) }
+    }
+
+    /// The topic of a message of a chunk that was just received.
+    func topic(_ number: UInt32) -> Topic? { try? texts.topic(number) }
+}
+
+/// What one DATA frame brought.
+final class ReceivedChunk {
+    let index: MessageIndex
+    let priority: Priority
+    let link: SimulatedLink
+    /// Whether its credit was counted when its first part came.
+    let isCounted: Bool
+
+    init(index: MessageIndex, priority: Priority, link: SimulatedLink, isCounted: Bool) {
+        self.isCounted = isCounted
+        self.index = index
+        self.priority = priority
+        self.link = link
+    }
+}

@@ -1,0 +1,122 @@
+import Foundation
+import LLMgine
+import Logging
+import NIOCore
+import Synchronization
+
+/// What one life of a node did, as it happened: a line each, of numbers only. A killed process loses the last twentieth of a second of it.
+///
+/// ```
+/// i incarnation                                   the life begins
+/// e time                                          everybody knows what it wants
+/// p target n topic priority matched rejected before after time    published; the label of the link before and after
+/// d subscription publisher incarnation n topic priority missed    handled
+/// x subscription publisher incarnation n          is in the dead letters
+/// l peer label up lost                            a link came up or ended, and what was queued for it
+/// f                                               all is quiet, and no event under way
+/// z                                               the life ended as it was asked to
+/// ```
+final class ChaosHistory: Sendable {
+    private struct State {
+        var buffer: [UInt8] = []
+        /// For each node, how often a link to it has come or gone.
+        var labels: [Int: Int] = [:]
+    }
+
+    private let file: FileHandle
+    private let state = Mutex(State())
+    /// Writes what has collected, one after another.
+    private let writing = Mutex(())
+
+    init(path: String) throws {
+        guard FileManager.default.createFile(atPath: path, contents: nil), let file = FileHandle(forWritingAtPath: path) else {
+            throw LLMgineError(.invalidArgument, "\(path) cannot be written")
+        }
+        self.file = file
+    }
+
+    func write(_ kind: Character, _ numbers: Int...) {
+        var line = [UInt8](String(kind).utf8)
+        for number in numbers {
+            line.append(UInt8(ascii: " "))
+            line += String(number).utf8
+        }
+        line.append(UInt8(ascii: "\n"))
+        let isFull = state.withLock { state in
+            state.buffer += line
+            return state.buffer.count > 64 << 10
+        }
+        if isFull { flush() }
+    }
+
+    func flush() {
+        writing.withLock { _ in
+            let bytes = state.withLock { state in
+                defer { state.buffer.removeAll(keepingCapacity: true) }
+                return state.buffer
+            }
+            if !bytes.isEmpty { try? file.write(contentsOf: Data(bytes)) }
+        }
+    }
+
+    /// Which of the links to a peer is the current one.
+    func label(of peer: Int) -> Int { state.withLock { $0.labels[peer] ?? 0 } }
+
+    func linkChanged(_ peer: Int, isUp: Bool, lost: Int) {
+        let label = state.withLock { state in
+            state.labels[peer, default: 0] += 1
+            return state.labels[peer] ?? 0
+        }
+        write("l", peer, label, isUp ? 1 : 0, lost)
+    }
+
+    /// The time that all processes of a machine share, in microseconds.
+    static var time: Int { Int(NIODeadline.now().uptimeNanoseconds / 1000) }
+}
+
+/// Hears in the node's own log when links come and go, and passes every line on.
+struct ChaosLog: LogHandler {
+    var logLevel = Logger.Level.info
+    var metadata: Logger.Metadata = [:]
+    let history: ChaosHistory
+    let next: @Sendable (String) -> Void
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let fields = event.metadata ?? [:]
+        next("\(event.level) \(event.message) \(fields.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: " "))")
+        let isUp = event.message == "peer linked"
+        guard isUp || event.message == "link closed", let peer = fields["peer"].flatMap({ Chaos.number(of: "\($0)") }) else { return }
+        history.linkChanged(peer, isUp: isUp, lost: fields["lost"].flatMap { Int("\($0)") } ?? 0)
+    }
+}
+
+/// What nodes, subscriptions and topics are called.
+enum Chaos {
+    /// How a subscription of every node behaves, by its number.
+    enum Behaviour: Int, CaseIterable {
+        /// Waited for, and quick.
+        case quick
+        /// Lets the oldest go, and takes a few milliseconds now and then.
+        case slow
+        /// Lets the oldest go, and does not return for as long as the orchestrator says.
+        case frozen
+        /// Throws on some events, which end in the dead letters.
+        case failing
+
+        var name: String { "chaos-\(rawValue)" }
+    }
+
+    static let topics = 3
+
+    static func name(_ node: Int) -> String { "n\(node)" }
+    static func number(of name: String) -> Int? { name.hasPrefix("n") ? Int(name.dropFirst()) : nil }
+    static func topic(to target: Int, from publisher: Int, _ number: Int) -> Topic {
+        Topic(stringLiteral: "chaos.\(name(target)).\(name(publisher)).\(number)")
+    }
+    static func filter(of node: Int) -> TopicFilter { TopicFilter(stringLiteral: "chaos.\(name(node)).>") }
+}
