@@ -114,14 +114,14 @@ import Testing
 
     @Test func `are asked for in the log and in a metric before the old ones end`() async throws {
         let a = try await node("a")
-        try cluster.renewCertificates(for: "a", lifetime: .seconds(6 * 86_400))
+        try cluster.renewCertificates(for: "a", lifetime: .seconds(5.5 * 86_400))
         #expect(try #require(await lines(containing: "expires soon").first).contains("days=5"))
         func seconds() -> Double {
             let family = a.observability.metrics.snapshot().families.first { $0.instrument == .certificateExpiry }
             guard case .number(let value)? = family?.series.first?.value else { return -1 }
             return value
         }
-        #expect((5.9 * 86_400...6 * 86_400).contains(seconds()))
+        #expect((5.4 * 86_400...5.6 * 86_400).contains(seconds()))
         await a.stop()
         cluster.remove()
     }
