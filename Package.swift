@@ -225,8 +225,7 @@ let package = Package(
             "LLMgineBusTests",
             [
                 "LLMgineCore", "LLMgineBroker", "LLMgineRouting", "LLMgineBus", "LLMgineFlow", "LLMgineResilience", "LLMgineObservability",
-                "LLMgineTestKit", External.nioCore,
-                External.logging,
+                "LLMgineTestKit", External.nioCore, External.logging,
             ]),
         tests(
             "LLMgineTransportTests",

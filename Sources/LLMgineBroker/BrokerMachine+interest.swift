@@ -58,7 +58,8 @@ extension BrokerMachine {
 
     /// The peer lacks what changed since a version; 0 asks for everything.
     package mutating func interestWanted(_ link: LinkID, since version: UInt64, into actions: inout [BrokerAction]) {
-        guard let peer = peers[link], !peer.isLeaf else { return }
+        // A hub in reserve is told nothing, or it would deliver as well.
+        guard let peer = peers[link], !peer.isLeaf, !peer.isStandby else { return }
         peers[link]?.told = log.version
         for update in log.delta(since: version).split() { actions.append(.sendInterest(link, update)) }
     }
@@ -74,6 +75,7 @@ extension BrokerMachine {
             switch try interest.apply(update) {
             case .changed(let added, let removed):
                 peers[link]?.awaitsResync = false
+                guard !peer.isStandby else { break }
                 for entry in removed { actions.append(.routeRemoved(peer.info.node, link, entry.flow)) }
                 for entry in added { actions.append(.routeAdded(peer.info.node, link, entry, leaf: peer.isLeaf)) }
                 actions.append(.sendInterestAck(link, interest.version))

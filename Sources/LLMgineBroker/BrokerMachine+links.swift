@@ -25,6 +25,11 @@ extension BrokerMachine {
             return
         }
         if let old = links[peer.node], let known = peers[old] {
+            // Two addresses of one hub: one link is enough.
+            if isLeaf, known.info.incarnation == peer.incarnation, known.info.dialed != peer.dialed {
+                actions.append(.close(link, .duplicateLink))
+                return
+            }
             switch verdict(over: known.info, with: peer) {
             case .refuse(let reason):
                 actions.append(.close(link, reason))
@@ -83,9 +88,17 @@ extension BrokerMachine {
 
     private mutating func accept(_ link: LinkID, _ info: PeerInfo, at now: Duration, into actions: inout [BrokerAction]) {
         var peer = Peer(info: info, since: now, interest: PeerInterest(limit: configuration.maximumInterest))
-        peer.told = log.version
+        peer.isStandby = isLeaf && peers.values.contains { !$0.isStandby }
         peers[link] = peer
         if peer.isLeaf { leaves[info.leaf] = link } else { links[info.node] = link }
+        if !peer.isStandby { takePart(link, at: now, into: &actions) }
+    }
+
+    /// The link is in use from now on.
+    private mutating func takePart(_ link: LinkID, at now: Duration, into actions: inout [BrokerAction]) {
+        guard let peer = peers[link] else { return }
+        let info = peer.info
+        peers[link]?.told = log.version
         actions.append(.peerUp(info.node, link, leaf: peer.isLeaf))
         if isLeaving { actions.append(.sendLeaving(link)) }
         guard !peer.isLeaf else { return }
@@ -98,6 +111,8 @@ extension BrokerMachine {
         for part in log.snapshot.split() { actions.append(.sendInterest(link, part)) }
         if !isLeaf { actions.append(.sendGossip(link, members.gossip(at: now))) }
         if members[info.node]?.state == .leaving { peerLeaving(link, into: &actions) }
+        // What a hub has said while it was in reserve.
+        for entry in peer.interest.entries { actions.append(.routeAdded(info.node, link, entry, leaf: false)) }
     }
 
     @discardableResult private mutating func drop(_ link: LinkID, at now: Duration, into actions: inout [BrokerAction]) -> Peer? {
@@ -106,11 +121,19 @@ extension BrokerMachine {
             leaves[peer.info.leaf] = nil
         } else {
             links[peer.info.node] = nil
+            guard !peer.isStandby else { return peer }
             members.unlinked(peer.info.node, at: now)
         }
         for entry in peer.interest.entries { actions.append(.routeRemoved(peer.info.node, link, entry.flow)) }
         actions.append(.peerDown(peer.info.node, link))
-        for index in waiters.indices { waiters[index].links.remove(link) }
+        let next = isLeaf ? peers.filter { $0.value.isStandby }.keys.min() : nil
+        if let next {
+            peers[next]?.isStandby = false
+            takePart(next, at: now, into: &actions)
+        }
+        for index in waiters.indices where waiters[index].links.remove(link) != nil {
+            if let next { waiters[index].links.insert(next) }
+        }
         resolveWaiters(into: &actions)
         return peer
     }

@@ -74,8 +74,8 @@ extension BrokerMachine {
         for target in due { actions.append(.dial(target.address, expecting: target.node)) }
     }
 
-    /// A leaf needs one hub.
-    private var isSatisfiedLeaf: Bool { isLeaf && !links.isEmpty }
+    /// A leaf works with one hub and keeps a second in reserve, if it knows of one.
+    private var isSatisfiedLeaf: Bool { isLeaf && links.count >= min(2, book.seeds.count) }
 
     /// The members to have links to: all that did not leave. A leaf knows its seeds only.
     private var dialTargets: [DialBook.Target] {

@@ -50,6 +50,8 @@ package struct BrokerMachine: Sendable {
         var awaitsResync = false
         var isDraining = false
         var roundTrip: Duration?
+        /// Of a leaf: a second hub, which takes over when the first is gone. Until then nothing goes over the link.
+        var isStandby = false
 
         var isLeaf: Bool { info.kind == .leaf }
     }
@@ -85,5 +87,5 @@ package struct BrokerMachine: Sendable {
     package var isLeaf: Bool { configuration.kind == .leaf }
 
     /// The links to core nodes in the order of their making: where our interest and our gossip go.
-    var coreLinks: [LinkID] { peers.filter { !$0.value.isLeaf }.keys.sorted() }
+    var coreLinks: [LinkID] { peers.filter { !$0.value.isLeaf && !$0.value.isStandby }.keys.sorted() }
 }

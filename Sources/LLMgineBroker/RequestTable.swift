@@ -103,6 +103,9 @@ package struct RequestTable: Sendable {
     /// Whether the request is still open: a reply to any other goes nowhere.
     package func isOpen(_ request: UInt64) -> Bool { pending[request] != nil }
 
+    /// Who has the request; nil if nobody has, or it is over.
+    package func responder(of request: UInt64) -> ResponderID? { pending[request]?.responder }
+
     /// The caller gave up.
     package mutating func cancelled(_ request: UInt64, into actions: inout [RequestAction]) {
         guard let ended = end(request) else { return }

@@ -1,4 +1,5 @@
 package import LLMgineCore
+import LLMgineObservability
 import Synchronization
 
 /// What a node adds to its bus. The bus works the same without.
@@ -63,6 +64,21 @@ extension MessageBus {
     ) throws(LLMgineError) -> Subscription {
         try add(filters, options: options, form: .raw, handler: handler)
     }
+
+    /// A responder that passes on what it is asked, made without waiting. Whoever it stands for has been judged by its own rules.
+    package func relayResponder(
+        _ filters: [TopicFilter], options: ResponderOptions,
+        handler: @escaping @Sendable (Message, RequestContext, ReplyWriter) async throws -> Void
+    ) -> Responder {
+        let responder = Responder(
+            id: nextSubscription.add(1, ordering: .relaxed).oldValue, filters: filters, options: options, bus: self, handler: handler)
+        desk.add(responder)
+        cluster?.responding(responder)
+        return responder
+    }
+
+    /// A desk of its own for requests that a node passes on.
+    package func makeDesk() -> RequestDesk { RequestDesk(node: node, timers: timers, tracer: observability.tracer) }
 
     /// All subscriptions with what they have done, by name.
     package func subscriptionStatus() -> [(name: String, filters: [String], Subscription.Statistics)] {

@@ -6,7 +6,9 @@ struct Table {
 
     mutating func add(_ cells: String...) { rows.append(cells) }
 
-    var text: String {
+    var text: String { lines.joined(separator: "\n") }
+
+    var lines: [String] {
         let columns = rows.map(\.count).max() ?? 0
         let widths = (0..<columns).map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
         return rows.map { row in
@@ -14,6 +16,6 @@ struct Table {
             for (cell, width) in zip(row, widths) { line += cell + String(repeating: " ", count: width - cell.count + 2) }
             while line.hasSuffix(" ") { line.removeLast() }
             return line
-        }.joined(separator: "\n")
+        }
     }
 }

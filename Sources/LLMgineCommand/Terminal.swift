@@ -2,6 +2,9 @@ import Glibc
 
 /// Standard output and standard error, a line at a time and without a buffer, so that a pipe sees a line when it is written.
 enum Terminal {
+    /// Whether somebody looks at standard output.
+    static var isInteractive: Bool { isatty(STDOUT_FILENO) == 1 }
+
     /// Writes a line of result.
     /// - Returns: false if nobody reads any more.
     @discardableResult

@@ -117,6 +117,11 @@ package struct CreditLedger: Sendable, Hashable {
         var least = held
         if let wanted {
             let beyond = wanted.beyond(consumed)
+            // What is past the target waits for the handler and not for memory: until half of what was granted is dealt with, or all that was sent.
+            guard beyond.messages <= max(target.messages, held.messages), beyond.bytes <= max(target.bytes, held.bytes) else {
+                refill.messages = min(refill.messages, wanted.messages - 1)
+                return Refill()
+            }
             least = Credit(messages: max(least.messages, beyond.messages), bytes: max(least.bytes, beyond.bytes))
         }
         let needs = CreditBudget.charge(least)

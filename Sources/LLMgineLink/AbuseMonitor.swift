@@ -8,7 +8,7 @@ package import LLMgineWire
 package struct AbuseMonitor: Sendable, Hashable {
     /// What is counted together.
     package enum Class: Int, Sendable, Hashable, CaseIterable {
-        /// PING, PONG, LEAVING and frames of later versions: a few a second.
+        /// PING, PONG, LEAVING, MOVED, RENEW and frames of later versions: a few a second.
         case link
         /// Interest and gossip: deltas are collected for 10 ms, so a peer sends about a hundred a second.
         case interest
@@ -30,7 +30,7 @@ package struct AbuseMonitor: Sendable, Hashable {
         /// The class of a frame, nil for one that carries messages or ends the link.
         package init?(_ frame: Frame) {
             switch frame {
-            case .ping, .pong, .leaving, .unknown: self = .link
+            case .ping, .pong, .leaving, .moved, .renew, .unknown: self = .link
             case .interest, .interestAck, .interestWanted, .gossip: self = .interest
             case .intern: self = .intern
             case .grant, .blocked, .gap, .ack, .drain, .drained, .replyError, .replyCredit, .cancel: self = .flow

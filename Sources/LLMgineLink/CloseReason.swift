@@ -24,11 +24,13 @@ package enum CloseReason: UInt64, Sendable, Hashable, CaseIterable {
     case unexpectedFrame = 22
     case creditOverdrawn = 23
     case tooManyFrames = 24
+    case tooSlow = 25
 
     // The connection. `connectionLost` and `tlsFailure` are never sent: there is nothing left to send them on.
     case keepaliveTimeout = 30
     case connectionLost = 31
     case tlsFailure = 32
+    case certificateExpired = 33
 
     /// The reason in words, for a log line.
     package var text: String {
@@ -48,9 +50,11 @@ package enum CloseReason: UInt64, Sendable, Hashable, CaseIterable {
         case .unexpectedFrame: "a frame came that is not allowed now"
         case .creditOverdrawn: "messages came without credit"
         case .tooManyFrames: "control frames came too fast"
+        case .tooSlow: "a frame came too slowly"
         case .keepaliveTimeout: "the node fell silent"
         case .connectionLost: "the connection was closed"
         case .tlsFailure: "TLS refused the connection"
+        case .certificateExpired: "the node's certificate has expired"
         }
     }
 
@@ -78,10 +82,10 @@ package enum CloseReason: UInt64, Sendable, Hashable, CaseIterable {
         case .clusterMismatch, .identityMismatch, .ownNode: .identityRefused
         case .duplicateIdentity: .duplicateIdentity
         case .malformed: .malformedFrame
-        case .limitExceeded, .tooManyFrames: .limitExceeded
+        case .limitExceeded, .tooManyFrames, .tooSlow: .limitExceeded
         case .unexpectedFrame: .unexpectedFrame
         case .creditOverdrawn: .creditOverdrawn
-        case .tlsFailure: .tlsFailure
+        case .tlsFailure, .certificateExpired: .tlsFailure
         case .unspecified, .handshakeTimeout, .duplicateLink, .superseded, .shuttingDown, .keepaliveTimeout, .connectionLost:
             .connectionClosed
         }

@@ -10,6 +10,8 @@ package enum LinkAction: Sendable, Hashable {
     case deliver(Frame)
     /// The peer says which interest of its own we should know: compare, and ask if we do not.
     case peerInterest(version: UInt64, hash: UInt64)
+    /// The peer sends nothing more on this connection: what follows comes on the one that continues the link.
+    case peerMoved
     /// The peer wants no new work and closes within the time.
     case peerLeaving(deadline: Duration)
     /// Flush what was sent, close the connection, tell the broker. Comes exactly once, and nothing after it.

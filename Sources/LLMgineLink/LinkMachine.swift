@@ -126,10 +126,8 @@ extension LinkMachine {
                 close(error.reason, detail: error.detail, into: &actions)
             }
         case .reject(let refusal): end(refusal, into: &actions)
-        case .ping, .pong, .leaving, .goodbye, .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .ack,
-            .fragment,
-            .drain, .drained,
-            .request,
+        case .ping, .pong, .leaving, .goodbye, .moved, .renew, .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked,
+            .gap, .ack, .fragment, .drain, .drained, .request,
             .reply, .replyError, .replyCredit, .cancel, .gossip, .unknown:
             close(.unexpectedFrame, detail: "\(frame.name) before HELLO", into: &actions)
         }
@@ -145,13 +143,12 @@ extension LinkMachine {
         }
         switch frame {
         case .data, .fragment, .request, .reply, .replyError, .intern, .grant, .blocked, .gap, .ack, .drain, .drained, .replyCredit,
-            .cancel,
-            .interest, .interestAck,
-            .interestWanted, .gossip:
+            .cancel, .interest, .interestAck, .interestWanted, .gossip, .renew:
             actions.append(.deliver(frame))
         case .ping(let ping):
             actions.append(.send(.pong(PongFrame(nonce: ping.nonce))))
             actions.append(.peerInterest(version: ping.interestVersion, hash: ping.interestHash))
+        case .moved: actions.append(.peerMoved)
         case .pong(let pong): keepalive.ponged(nonce: pong.nonce, at: now)
         case .leaving(let leaving): actions.append(.peerLeaving(deadline: leaving.deadline))
         case .goodbye(let goodbye):

@@ -15,7 +15,9 @@ import Synchronization
 extension Node: LinkDelegate {
     package func linkEstablished(_ connection: LinkConnection, session: LinkSession) {
         let grant = permissions.grant(for: session.peer.node, roles: session.roles)
-        let link = PeerLink(connection: connection, hello: session.peer, grant: grant)
+        let link = PeerLink(connection: connection, hello: session.peer, grant: grant) { [weak self, peer = session.peer] name in
+            self?.trusts(peer, toSpeakFor: name) ?? false
+        }
         state.withLock { $0.candidates[link.id] = link }
         let info = PeerInfo(
             node: session.peer.node, incarnation: session.peer.incarnation, kind: link.isLeaf ? .leaf : .core, roles: session.peer.roles,
@@ -26,7 +28,7 @@ extension Node: LinkDelegate {
 
     package func linkReceived(_ connection: LinkConnection, _ data: ReceivedData) throws(LLMgineError) {
         guard let link = link(LinkID(connection.id)) else { return }
-        let chunk = WireChunk(data, node: link.peer, incarnation: link.hello.incarnation)
+        let chunk = WireChunk(data, from: link)
         var targets: [InboundTarget] = []
         if data.flows.count > 1 { targets.reserveCapacity(data.flows.count) }
         let refused = data.refused
@@ -70,17 +72,24 @@ extension Node: LinkDelegate {
     package func linkReceived(_ connection: LinkConnection, _ frame: Frame, message: Message) throws(LLMgineError) {
         guard let link = link(LinkID(connection.id)) else { return }
         switch frame {
-        case .request(let request): try requestReceived(request, message, over: link)
+        case .request(let request):
+            var message = message
+            let origin = message.takeOrigin(keeping: CommandHeaders.all)
+            let requester = origin.flatMap { link.trusts($0.node) ? $0.node : nil } ?? link.peer
+            try requestReceived(request, message, from: requester, over: link)
         case .reply(let reply):
             let isBareEnd = reply.isLast && message.payload.readableBytes == 0 && message.topic == LinkConnection.replyTopic
-            guard bus.desk.replied(reply.request, isBareEnd ? nil : message, isLast: reply.isLast) else {
+            guard desk(of: link).replied(reply.request, isBareEnd ? nil : message.withoutReserved, isLast: reply.isLast, over: link.id)
+            else {
                 throw LLMgineError(.creditOverdrawn, "a reply came without room for it")
             }
         default: throw LLMgineError(.unexpectedFrame, "a message came in a frame that carries none")
         }
     }
 
-    private func requestReceived(_ frame: RequestFrame, _ message: Message, over link: PeerLink) throws(LLMgineError) {
+    private func requestReceived(_ frame: RequestFrame, _ message: Message, from requester: NodeID, over link: PeerLink)
+        throws(LLMgineError)
+    {
         let relayed = state.withLock { $0.relays[link.id] }?.responder(frame.flow)
         guard let responder = relayed ?? bus.desk.responder(frame.flow) else {
             return link.sendReplyError(frame.request, LLMgineError(.peerLost, "the responder has just stopped"))
@@ -93,7 +102,7 @@ extension Node: LinkDelegate {
             return link.finished(frame.request, flow: frame.flow)
         }
         let incoming = bus.requestReceived(
-            frame.request, by: responder, from: link.peer, deadline: frame.deadline, replyWindow: frame.replyMessages, message, over: link
+            frame.request, by: responder, from: requester, deadline: frame.deadline, replyWindow: frame.replyMessages, message, over: link
         ) { link.finished(frame.request, flow: frame.flow) }
         link.started(frame.request, incoming)
     }
@@ -113,7 +122,7 @@ extension Node: LinkDelegate {
         case .grant(let grant):
             let limit = Credit(messages: grant.maximumMessages, bytes: grant.maximumBytes)
             _ = connection.update { outbox in outbox.granted(flow: grant.flow, grant.priority, limit) }
-            bus.desk.creditChanged(grant.flow, link: id, granted: grant.maximumMessages)
+            desk(of: link).creditChanged(grant.flow, link: id, granted: grant.maximumMessages)
         case .blocked(let blocked):
             try link.inbound(blocked.flow)?.account(blocked.priority)?.blocked(blocked)
         case .ack(let ack): try link.outlet(ack.flow)?.acknowledged(ack, over: link)
@@ -127,12 +136,26 @@ extension Node: LinkDelegate {
             }
         case .replyError(let failure):
             let code = LLMgineError.Code(rawValue: failure.code) ?? .remoteError
-            bus.desk.replied(failure.request, error: LLMgineError(code, "\(link.peer): \(failure.detail)"))
+            desk(of: link).replied(failure.request, error: LLMgineError(code, "\(link.peer): \(failure.detail)"), over: id)
         case .replyCredit(let credit): link.request(credit.request)?.granted(credit.maximumMessages)
         case .cancel(let cancel): link.request(cancel.request)?.cancelled(LLMgineError(.cancelled, "the requester gave up"))
-        case .hello, .reject, .ping, .pong, .leaving, .goodbye, .intern, .data, .fragment, .request, .reply, .unknown:
+        case .renew: renewalWanted(by: link)
+        case .hello, .reject, .ping, .pong, .leaving, .goodbye, .moved, .intern, .data, .fragment, .request, .reply, .unknown:
             throw LLMgineError(.unexpectedFrame, "a frame reached the node that belongs to the link")
         }
+    }
+
+    /// Where the requests were made that a peer answers: a leaf answers those that this node passes on to it, and no others.
+    private func desk(of link: PeerLink) -> RequestDesk {
+        link.isLeaf ? state.withLock { $0.relays[link.id] }?.desk ?? bus.desk : bus.desk
+    }
+
+    /// Whether a peer may pass something on for a node of this name: a hub for its leaves, so never for a member of the mesh but itself. A leaf
+    /// may for nobody, and takes its hub's word for everybody.
+    private func trusts(_ peer: HelloFrame, toSpeakFor name: NodeID) -> Bool {
+        if configuration.kind == .leaf { return true }
+        guard peer.kind == .core, name != configuration.name || name == peer.node else { return false }
+        return name == peer.node || state.withLock { state in !state.links.values.contains { !$0.isLeaf && $0.peer == name } }
     }
 
     private func interestWanted(_ link: PeerLink, since version: UInt64) {
@@ -152,7 +175,9 @@ extension Node: LinkDelegate {
     }
 
     package func linkInterest(_ connection: LinkConnection) -> (version: UInt64, hash: UInt64) {
-        state.withLock { state in state.relays[LinkID(connection.id)]?.interest ?? state.interest }
+        let id = LinkID(connection.id)
+        // A link in reserve has been told nothing.
+        return state.withLock { state in state.relays[id]?.interest ?? (state.links[id] == nil ? (0, 0) : state.interest) }
     }
 
     package func linkClosed(_ connection: LinkConnection, _ closure: LinkClosure, wasEstablished: Bool) {

@@ -73,6 +73,9 @@ public final class Node: Service, Sendable {
         var hasJoined = false
         var interest: (version: UInt64, hash: UInt64) = (0, 0)
         var endpoint: LinkEndpoint?
+        var certificates: CertificateWatch?
+        /// When the log last spoke of connections that are turned away.
+        var saidRefused = Duration.seconds(-10)
         var stopWaiters: [CheckedContinuation<Void, Never>] = []
         /// Of a leaf, why each seed turned it away the last time. At most as many as there are seeds.
         var refusals: [String: LLMgineError] = [:]
@@ -137,6 +140,7 @@ public final class Node: Service, Sendable {
         advertised.withLock { [address] in $0 = address }
         state.withLock { $0.endpoint = endpoint }
         enforcePermissions()
+        watchCertificates()
         bus.attach(self)
         try await respondToAdministration()
         let known = address

@@ -45,6 +45,8 @@ public struct NodeConfiguration: Sendable {
     public var eventLoops: Int
     /// Where scheduled events, approvals and dead letters of the node's bus outlive the process. Default: none.
     public var store: (any BusStore)?
+    /// How often the certificate files are looked at for changes. Default 5 s.
+    public var certificateCheck: Duration
     /// Who may publish and receive what. Default: everyone everything. See ``TopicPermission``.
     public var permissions: [TopicPermission]
 
@@ -54,7 +56,8 @@ public struct NodeConfiguration: Sendable {
         seeds: [String] = [],
         certificates: CertificateSource = .directory("certs"), roles: [String] = [], zone: String = "", joinTimeout: Duration = .seconds(2),
         stopDeadline: Duration = .seconds(10), maximumPayload: Int = 1 << 20, eventLoops: Int? = nil,
-        memoryBudget: Int = 256 << 20, store: (any BusStore)? = nil, permissions: [TopicPermission] = []
+        memoryBudget: Int = 256 << 20, store: (any BusStore)? = nil, permissions: [TopicPermission] = [],
+        certificateCheck: Duration = .seconds(5)
     ) {
         self.name = name
         self.cluster = cluster
@@ -71,6 +74,7 @@ public struct NodeConfiguration: Sendable {
         self.memoryBudget = memoryBudget
         self.store = store
         self.permissions = permissions
+        self.certificateCheck = max(certificateCheck, .milliseconds(10))
         self.eventLoops = eventLoops ?? min(4, max(1, System.coreCount / 2))
     }
 

@@ -17,6 +17,8 @@ final class PeerLink: RemoteLink {
     let isLeaf: Bool
     /// What the peer is allowed; nil if no rule is about it.
     let grant: TopicGrant?
+    /// Whether the peer may pass something on for a node of this name.
+    let trusts: @Sendable (NodeID) -> Bool
     private let state = Mutex(State())
 
     private struct State {
@@ -37,9 +39,15 @@ final class PeerLink: RemoteLink {
         var refused: [UInt32: [TopicFilter]] = [:]
         /// What has been said about the peer in the log.
         var denials: Set<TopicPermission.Action> = []
+        /// Whether the link is about to change its connection, and when that was last begun, on the node's clock.
+        var isRenewing = false
+        var lastRenewal = Duration.zero
+        /// The latest certificates of this node for which the peer was asked to dial again.
+        var renewalAsked: UInt64 = 0
     }
 
-    init(connection: LinkConnection, hello: HelloFrame, grant: TopicGrant? = nil) {
+    init(connection: LinkConnection, hello: HelloFrame, grant: TopicGrant?, trusts: @escaping @Sendable (NodeID) -> Bool) {
+        self.trusts = trusts
         self.grant = grant
         self.connection = connection
         self.id = LinkID(connection.id)
@@ -71,6 +79,35 @@ final class PeerLink: RemoteLink {
         return state.withLock { state in
             state.refused[flow] = nil
             return state.routes.removeValue(forKey: flow)
+        }
+    }
+
+    // MARK: Certificates
+
+    /// Whether the link can change its connection without ending.
+    var canMove: Bool { hello.features.contains(.moving) }
+    var lastRenewal: Duration { state.withLock { $0.lastRenewal } }
+
+    /// Whether it is under way. After a while it may be tried again: it seems to have come to nothing.
+    func isRenewing(at now: Duration) -> Bool { state.withLock { $0.isRenewing && now - $0.lastRenewal < .seconds(15) } }
+
+    /// False if it is under way already.
+    func beginRenewal(at now: Duration) -> Bool {
+        state.withLock { state in
+            if state.isRenewing, now - state.lastRenewal < .seconds(15) { return false }
+            state.isRenewing = true
+            state.lastRenewal = now
+            return true
+        }
+    }
+
+    func endRenewal() { state.withLock { $0.isRenewing = false } }
+
+    /// Whether the peer has not been asked yet to dial again for these certificates.
+    func isFirstRenewal(for serial: UInt64) -> Bool {
+        state.withLock { state in
+            defer { state.renewalAsked = max(state.renewalAsked, serial) }
+            return state.renewalAsked < serial
         }
     }
 

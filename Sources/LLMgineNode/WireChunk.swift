@@ -10,11 +10,13 @@ final class WireChunk: InboundChunk {
     let node: NodeID
     let incarnation: Incarnation
     let common: Message?
+    private let link: PeerLink
 
-    init(_ data: ReceivedData, node: NodeID, incarnation: Incarnation) {
+    init(_ data: ReceivedData, from link: PeerLink) {
         self.data = data
-        self.node = node
-        self.incarnation = incarnation
+        self.link = link
+        node = link.peer
+        incarnation = link.hello.incarnation
         if case .same(let topic, let type) = data.names, data.index.isPlain {
             common = Message(topic: topic, payload: ByteBuffer(), eventType: type, priority: data.priority)
         } else {
@@ -38,8 +40,10 @@ final class WireChunk: InboundChunk {
         case .same(let all, let type): (topic, eventType) = (all, type)
         case .each(let names): (topic, eventType) = names[index]
         }
+        var message = Message(wire, topic: topic, eventType: eventType, priority: data.priority)
+        let origin = message.takeOrigin()
         return InboundMessage(
-            message: Message(wire, topic: topic, eventType: eventType, priority: data.priority), sequence: wire.sequence,
-            encodedBytes: wire.payload.readableBytes)
+            message: message, sequence: wire.sequence, encodedBytes: wire.payload.readableBytes,
+            origin: origin.flatMap { link.trusts($0.node) ? $0 : nil })
     }
 }

@@ -51,6 +51,12 @@ public final class TestCluster: Sendable {
         return .directory(place)
     }
 
+    /// Writes new certificates over those of a node, as an operator would.
+    /// - Parameter lifetime: from now on.
+    public func renewCertificates(for node: NodeID, lifetime: Duration = .seconds(86_400)) throws {
+        try authority.issue(node, lifetime: lifetime + .seconds(300)).save(to: "\(directory)/\(node)", force: true)
+    }
+
     /// Starts nodes of these names, each knowing the first, and returns once each is linked with all.
     public func mesh(_ names: [NodeID]) async throws -> [Node] {
         var nodes: [Node] = []

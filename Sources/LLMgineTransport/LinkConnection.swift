@@ -22,6 +22,12 @@ package protocol LinkDelegate: AnyObject, Sendable {
     func linkPeerInterest(_ link: LinkConnection, version: UInt64, hash: UInt64)
     /// The peer wants no new work.
     func linkPeerLeaving(_ link: LinkConnection, deadline: Duration)
+    /// A connection was closed before a byte of it was read.
+    func connectionRefused(from address: String, _ refusal: AcceptGate.Refusal)
+    /// The link that a peer wants to continue on a new connection; nil if there is none.
+    func link(continuedBy session: LinkSession) -> LinkConnection?
+    /// The link is on a new connection now.
+    func linkMoved(_ link: LinkConnection)
     /// Whether the peer may say something on a topic here; nil where no rule is about it. Asked once, when the link is established.
     func linkRules(_ link: LinkConnection) -> (@Sendable (Topic) -> Bool)?
     /// What our own PINGs say.
@@ -32,6 +38,9 @@ package protocol LinkDelegate: AnyObject, Sendable {
 
 extension LinkDelegate {
     package func linkRules(_ link: LinkConnection) -> (@Sendable (Topic) -> Bool)? { nil }
+    package func link(continuedBy session: LinkSession) -> LinkConnection? { nil }
+    package func linkMoved(_ link: LinkConnection) {}
+    package func connectionRefused(from address: String, _ refusal: AcceptGate.Refusal) {}
 }
 
 /// Messages as they came, verified, with their topics looked up.
@@ -69,12 +78,22 @@ package final class LinkConnection: Sendable {
     package let role: LinkRole
     /// The address that was dialled, or where the peer connects from.
     package let address: String
-    package let eventLoop: any EventLoop
-    /// Runs tasks on the event loop.
-    package let executor: any TaskExecutor
+    private let home: Mutex<Home>
     private let state: Mutex<State>
     private let flushing = Atomic<Flushing>(.idle)
-    private let handler: NIOLoopBoundBox<LinkHandler?>
+
+    /// Where the connection of the link is served. It changes with the connection.
+    private struct Home {
+        let eventLoop: any EventLoop
+        let executor: any TaskExecutor
+        let handler: NIOLoopBoundBox<LinkHandler?>
+
+        init(_ eventLoop: any EventLoop) {
+            self.eventLoop = eventLoop
+            executor = LinkTaskExecutor(eventLoop)
+            handler = .makeBoxSendingValue(nil, eventLoop: eventLoop)
+        }
+    }
 
     private struct State: ~Copyable {
         var outbox: Outbox
@@ -82,6 +101,7 @@ package final class LinkConnection: Sendable {
         var waiters: [Waiter] = []
         var nextWaiter: UInt64 = 0
         var roundTrip: Duration?
+        var credentials = LinkCredentials()
 
         /// Those who may try again.
         mutating func takeRoomyWaiters() -> [Waiter] {
@@ -109,10 +129,21 @@ package final class LinkConnection: Sendable {
         self.id = LinkConnection.numbers.add(1, ordering: .relaxed).newValue
         self.role = role
         self.address = address
-        self.eventLoop = eventLoop
-        self.executor = LinkTaskExecutor(eventLoop)
+        self.home = Mutex(Home(eventLoop))
         self.state = Mutex(State(outbox: Outbox(wire: limits)))
-        self.handler = .makeBoxSendingValue(nil, eventLoop: eventLoop)
+    }
+
+    /// The event loop that moves the bytes of the link, for as long as it has its connection.
+    package var eventLoop: any EventLoop { home.withLock { $0.eventLoop } }
+    /// Runs tasks on the event loop.
+    package var executor: any TaskExecutor { home.withLock { $0.executor } }
+
+    /// Calls what serves the link on its event loop, if it is there.
+    private func onLoop(_ body: @escaping @Sendable (LinkHandler) -> Void) {
+        let home = home.withLock { $0 }
+        home.eventLoop.execute {
+            if let handler = home.handler.value { body(handler) }
+        }
     }
 
     // MARK: Sending
@@ -237,7 +268,7 @@ package final class LinkConnection: Sendable {
         wake()
     }
 
-    private func wake() { eventLoop.execute { self.handler.value?.flush() } }
+    private func wake() { onLoop { $0.flush() } }
 
     /// The event loop turns to the outbox.
     func beginFlush() { flushing.store(.attentive, ordering: .sequentiallyConsistent) }
@@ -272,16 +303,36 @@ package final class LinkConnection: Sendable {
 
     /// Says goodbye with the reason and closes, from any thread.
     package func close(_ reason: CloseReason, detail: String = "") {
-        eventLoop.execute { self.handler.value?.requestClose(reason, detail: detail) }
+        onLoop { $0.requestClose(reason, detail: detail) }
     }
 
     /// Tells the peer that this node leaves, and closes after the deadline at the latest.
     package func leave(deadline: Duration) {
-        eventLoop.execute { self.handler.value?.requestLeave(deadline: deadline) }
+        onLoop { $0.requestLeave(deadline: deadline) }
     }
 
     /// On the event loop.
-    func attach(_ handler: LinkHandler?) { self.handler.value = handler }
+    func attach(_ handler: LinkHandler?) { home.withLock { $0.handler }.value = handler }
+
+    // MARK: Moving to another connection
+
+    /// Which of this node's certificates the connection was made with.
+    package var material: UInt64 { state.withLock { $0.credentials.material } }
+    func moved(to credentials: LinkCredentials) { state.withLock { $0.credentials = credentials } }
+
+    /// The link is served by another event loop from now on. Whoever wakes it meanwhile finds nobody, so its handler looks by itself when it
+    /// has come.
+    func settle(on eventLoop: any EventLoop) { home.withLock { $0 = Home(eventLoop) } }
+
+    func carry(on successor: LinkSuccessor) {
+        let home = home.withLock { $0 }
+        home.eventLoop.execute {
+            guard let handler = home.handler.value else { return successor.channel.close(promise: nil) }
+            handler.carried(on: successor)
+        }
+    }
+
+    func successorLost(_ channel: ObjectIdentifier) { onLoop { $0.successorLost(channel) } }
 
     /// No more is taken in; who waits is woken. - Returns: what was lost with the link, by flow.
     @discardableResult

@@ -3,10 +3,12 @@ import LLMgineLink
 package import LLMgineWire
 import NIOCore
 
+import struct FoundationEssentials.Date
+
 /// Drives one link: bytes in, frames to the machine, what the machine decides out again.
 ///
 /// Sits behind TLS and the gate; until the gate has admitted a peer it does nothing but wait.
-final class LinkHandler: ChannelInboundHandler {
+final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -21,27 +23,44 @@ final class LinkHandler: ChannelInboundHandler {
     /// Control that the peer does not read; past it the link is closed.
     private static let maximumControlBytes = 8 << 20
 
-    private let connection: LinkConnection
-    private let delegate: any LinkDelegate
+    let connection: LinkConnection
+    let delegate: any LinkDelegate
     private let hello: HelloFrame
     private let settings: LinkSettings
-    private var machine: LinkMachine?
-    private var decoder = FrameDecoder()
+    var machine: LinkMachine?
+    var decoder = FrameDecoder()
     private var texts = InternedTexts()
     private var fragments = FragmentAssembly()
     private var verdicts: TopicVerdicts?
-    private var actions: [LinkAction] = []
-    private var context: ChannelHandlerContext?
-    private var tick: RepeatedTask?
+    var actions: [LinkAction] = []
+    var context: ChannelHandlerContext?
+    var tick: RepeatedTask?
     private var limits = WireLimits()
     private var maximumPayload: Int { limits.maximumPayload }
-    private var isEstablished = false
-    private var isPerforming = false
-    private var isOver = false
-    private var isResting = false
+    var isEstablished = false
+    var isPerforming = false
+    var isOver = false
+    var isResting = false
+    var resting: Scheduled<Void>?
+    var move = LinkMove()
+    /// The link that this connection is to continue.
+    var continuing: LinkConnection?
+    /// Whether this one only waits for the handler of that link.
+    var isCarrier = false
+    var carriedBytes = ByteBuffer()
+    var credentials = LinkCredentials()
     private var failure: (any Error)?
+    private let onIdentified: () -> Void
+    private var progress = ProgressRule()
+    private var received: UInt64 = 0
 
-    init(connection: LinkConnection, delegate: any LinkDelegate, hello: HelloFrame, settings: LinkSettings) {
+    init(
+        connection: LinkConnection, delegate: any LinkDelegate, hello: HelloFrame, settings: LinkSettings,
+        continuing: LinkConnection? = nil,
+        onIdentified: @escaping () -> Void = {}
+    ) {
+        self.onIdentified = onIdentified
+        self.continuing = continuing
         self.connection = connection
         self.delegate = delegate
         self.hello = hello
@@ -59,22 +78,37 @@ final class LinkHandler: ChannelInboundHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard let admitted = event as? PeerAdmitted, machine == nil, !isOver else { return context.fireUserInboundEventTriggered(event) }
+        credentials = admitted.credentials
+        onIdentified()
         let certified = PeerIdentity(cluster: admitted.identity.cluster, node: admitted.identity.node, roles: admitted.roles)
         machine = LinkMachine(role: connection.role, ours: hello, certified: certified, settings: settings)
         machine?.opened(at: LinkHandler.now, into: &actions)
         perform(context)
-        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        startTicking(on: context.eventLoop)
+    }
+
+    func startTicking(on eventLoop: any EventLoop) {
+        let handler = NIOLoopBound(self, eventLoop: eventLoop)
         let interval = TimeAmount(settings.tickInterval)
-        tick = context.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in handler.value.ticked() }
+        tick = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in handler.value.ticked() }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isCarrier else {
+            carriedBytes.writeImmutableBuffer(Self.unwrapInboundIn(data))
+            return
+        }
+        receive(Self.unwrapInboundIn(data), context)
+    }
+
+    func receive(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
         guard machine != nil, !isOver else { return }
-        decoder.append(Self.unwrapInboundIn(data))
+        received &+= UInt64(bytes.readableBytes)
+        decoder.append(bytes)
         let now = LinkHandler.now
         machine?.bytesArrived(at: now)
         do throws(LLMgineError) {
-            while !isOver, let frame = try decoder.next() {
+            while !isOver, !isCarrier, let frame = try decoder.next() {
                 machine?.received(frame, at: now, into: &actions)
                 perform(context)
             }
@@ -94,6 +128,12 @@ final class LinkHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        if isCarrier {
+            isOver = true
+            continuing?.successorLost(ObjectIdentifier(context.channel))
+            return context.fireChannelInactive()
+        }
+        if move.isHolding, move.hasPeerMoved { return context.fireChannelInactive() }  // it has served its time
         let reason = (failure as? LLMgineError).map(CloseReason.init) ?? .connectionLost
         machine?.closed(reason, detail: failure.map(LinkHandler.describe) ?? "", into: &actions)
         perform(context)
@@ -103,6 +143,7 @@ final class LinkHandler: ChannelInboundHandler {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
+        guard self.context === context else { return }  // it has gone over to another one
         tick?.cancel()
         connection.attach(nil)
         self.context = nil
@@ -134,6 +175,12 @@ final class LinkHandler: ChannelInboundHandler {
 
     private func ticked() {
         guard let context, !isOver else { return }
+        if let expires = credentials.peerExpires, Date() >= expires {
+            return requestClose(.certificateExpired, detail: "it ended on \(expires.formatted(.iso8601))")
+        }
+        if !progress.ticked(at: LinkHandler.now, received: received, isOpen: decoder.pendingBytes > 0) {
+            return requestClose(.tooSlow, detail: "less than \(ProgressRule.bytes) bytes of a frame in \(ProgressRule.window)")
+        }
         machine?.interest = delegate.linkInterest(connection)
         machine?.ticked(at: LinkHandler.now, nonce: UInt64.random(in: 0...UInt64(Int64.max)), into: &actions)
         perform(context)
@@ -152,7 +199,7 @@ final class LinkHandler: ChannelInboundHandler {
     func flush() {
         repeat {
             connection.beginFlush()
-            guard let context, isEstablished, !isOver else {
+            guard let context, isEstablished, !isOver, !move.isHolding else {
                 _ = connection.endFlush()  // what there is goes out once the link is established, or never
                 return
             }
@@ -179,7 +226,7 @@ final class LinkHandler: ChannelInboundHandler {
         guard !isResting else { return }
         isResting = true
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
-        context.eventLoop.scheduleTask(in: LinkHandler.rest) { handler.value.rested() }
+        resting = context.eventLoop.scheduleTask(in: LinkHandler.rest) { handler.value.rested() }
     }
 
     private func rested() {
@@ -190,7 +237,7 @@ final class LinkHandler: ChannelInboundHandler {
     // MARK: What the machine decides
 
     /// Does what the machine has decided, and what it decides on the way.
-    private func perform(_ context: ChannelHandlerContext) {
+    func perform(_ context: ChannelHandlerContext) {
         guard !isPerforming else { return }
         isPerforming = true
         var next = 0
@@ -204,13 +251,17 @@ final class LinkHandler: ChannelInboundHandler {
 
     private func perform(_ action: LinkAction, _ context: ChannelHandlerContext) {
         switch action {
+        case .send(let frame) where move.isHolding: frame.write(into: &move.held)
         case .send(let frame):
             if case .goodbye = frame { flush() }  // what was queued before it goes before it
             var buffer = context.channel.allocator.buffer(capacity: 64)
             frame.write(into: &buffer)
             context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: nil)
+        case .established(let session) where connection.role == .dialer ? continuing != nil : session.peer.isContinuation:
+            carry(session, context)
         case .established(let session):
             isEstablished = true
+            connection.moved(to: credentials)
             limits = session.limits
             decoder.maximumFrame = session.limits.maximumFrame
             connection.update { $0.agreed(session.limits) }
@@ -220,6 +271,7 @@ final class LinkHandler: ChannelInboundHandler {
         case .deliver(let frame):
             do throws(LLMgineError) { try deliver(frame) } catch { fail(error, context) }
         case .peerInterest(let version, let hash): delegate.linkPeerInterest(connection, version: version, hash: hash)
+        case .peerMoved: peerMoved()
         case .peerLeaving(let deadline): delegate.linkPeerLeaving(connection, deadline: deadline)
         case .close(let closure):
             over(closure)
@@ -232,10 +284,12 @@ final class LinkHandler: ChannelInboundHandler {
         perform(context)
     }
 
-    private func over(_ closure: LinkClosure) {
+    func over(_ closure: LinkClosure) {
         guard !isOver else { return }
         isOver = true
         tick?.cancel()
+        move.limit?.cancel()
+        move.successor?.channel.close(promise: nil)
         connection.ended()
         delegate.linkClosed(connection, closure, wasEstablished: isEstablished)
     }

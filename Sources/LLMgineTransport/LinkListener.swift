@@ -6,7 +6,10 @@ package import NIOPosix
 
 /// What every connection of a node is made with.
 package struct LinkEndpoint: Sendable {
-    package var material: TLSMaterial
+    /// What new connections are secured with.
+    package let certificates: CurrentMaterial
+    /// Who may come in at its port.
+    package var desk = AcceptDesk()
     /// What each new connection says first: the address in it is known only once the port is bound.
     package var hello: @Sendable () -> HelloFrame
     package var settings: LinkSettings
@@ -17,7 +20,7 @@ package struct LinkEndpoint: Sendable {
         material: TLSMaterial, limits: WireLimits, group: MultiThreadedEventLoopGroup, settings: LinkSettings = LinkSettings(),
         hello: @escaping @Sendable () -> HelloFrame
     ) {
-        self.material = material
+        self.certificates = CurrentMaterial(material)
         self.hello = hello
         self.settings = settings
         self.limits = limits
@@ -31,9 +34,11 @@ package struct LinkEndpoint: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try self.material.secureServer(channel)
+                    let ticket = try self.ticket(for: channel, delegate: delegate)
+                    try certificates.current.secureServer(channel)
                     try self.addLink(
-                        to: channel, role: .acceptor, address: channel.remoteAddress.map(HostPort.describe) ?? "?", delegate: delegate)
+                        to: channel, role: .acceptor, address: channel.remoteAddress.map(HostPort.describe) ?? "?", delegate: delegate,
+                        ticket: ticket)
                 }
             }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -56,8 +61,9 @@ package struct LinkEndpoint: Sendable {
             .channelOption(.writeBufferWaterMark, value: LinkEndpoint.waterMark)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try self.material.secureClient(channel)
-                    try self.addLink(to: channel, role: .dialer, address: address.description, delegate: delegate)
+                    try certificates.current.secureClient(channel)
+                    try self.addLink(
+                        to: channel, role: .dialer, address: address.description, delegate: delegate)
                 }
             }
             .connect(host: address.host, port: address.port)
@@ -65,15 +71,33 @@ package struct LinkEndpoint: Sendable {
             .flatMapErrorThrowing { throw LLMgineError(connectingTo: address, failed: $0) }
     }
 
-    private func addLink(to channel: any Channel, role: LinkRole, address: String, delegate: any LinkDelegate) throws {
-        let connection = LinkConnection(role: role, address: address, eventLoop: channel.eventLoop, limits: limits)
-        try channel.pipeline.syncOperations.addHandler(
-            LinkHandler(connection: connection, delegate: delegate, hello: hello(), settings: settings))
+    /// - Throws: if the connection is one too many; the delegate has heard of it then.
+    private func ticket(for channel: any Channel, delegate: any LinkDelegate) throws -> AcceptTicket {
+        do {
+            return try desk.admit(channel)
+        } catch let refused as AcceptRefused {
+            delegate.connectionRefused(from: refused.address, refused.refusal)
+            throw refused
+        }
     }
 
-    private static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: 64 << 10)
+    /// - Parameter link: the link that the connection is to continue, if it is not for a new one.
+    func addLink(
+        to channel: any Channel, role: LinkRole, address: String, delegate: any LinkDelegate,
+        continuing link: LinkConnection? = nil, ticket: AcceptTicket? = nil
+    ) throws {
+        var hello = self.hello()
+        hello.isContinuation = link != nil
+        let connection = LinkConnection(role: role, address: address, eventLoop: channel.eventLoop, limits: limits)
+        try channel.pipeline.syncOperations.addHandler(
+            LinkHandler(connection: connection, delegate: delegate, hello: hello, settings: settings, continuing: link) { [desk] in
+                if let ticket { desk.identified(ticket) }
+            })
+    }
+
+    static let receiveAllocator = AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: 64 << 10)
     /// Little is kept below us, so that what becomes urgent overtakes what is queued.
-    private static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 512 << 10)
+    static let waterMark = ChannelOptions.Types.WriteBufferWaterMark(low: 256 << 10, high: 512 << 10)
 }
 
 /// The port that peers dial.

@@ -15,11 +15,14 @@ package enum WireVersion {
 
 /// Abilities beyond the base protocol, one bit each. A link uses what both ends announce; bits nobody here knows are ignored.
 ///
-/// Protocol 1 has none yet: a frame or field that not every build of a version understands gets its bit here first.
+/// A frame or field that not every build of a version understands gets its bit here first.
 package struct WireFeatures: OptionSet, Sendable, Hashable {
     package let rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }
 
+    /// A link can change over to another connection: MOVED and RENEW.
+    package static let moving = WireFeatures(rawValue: 1 << 0)
+
     /// What this build can do.
-    package static let supported: WireFeatures = []
+    package static let supported: WireFeatures = [.moving]
 }

@@ -385,7 +385,45 @@ private func delta(_ from: UInt64, _ to: UInt64, adds: [InterestEntry] = [], rem
         #expect(up == [.peerUp("b", LinkID(1), leaf: false), .sendInterest(LinkID(1), snapshot(0))])
         #expect(bench.act { $0.gossipReceived(LinkID(1), [record("c")], at: .zero, into: &$1) } == [])
         #expect(bench.act { $0.peerReportedInterest(LinkID(1), version: 9, hash: 9, into: &$1) } == [])
+        // It keeps a second hub in reserve, if there is one.
+        #expect(bench.act { $0.ticked(at: .seconds(60), random: 0, into: &$1) } == [.dial("a:1", expecting: nil)])
+        _ = bench.act { $0.dialFailed("a:1", at: .seconds(60), random: 1, into: &$1) }
+        #expect(bench.lost(1, at: .seconds(70)) == [.peerDown("b", LinkID(1)), .dial("a:1", expecting: nil)])
+    }
+
+    @Test func `of a leaf's second hub carries nothing until the first is gone, and then everything`() throws {
+        var bench = Bench("cli", kind: .leaf, seeds: ["a:1", "b:1"])
+        _ = bench.act { $0.started(at: .zero, into: &$1) }
+        _ = bench.linked(1, "a", dialed: "a:1")
+        _ = try bench.subscribed(7)
+        #expect(bench.linked(2, "b", dialed: "b:1") == [])
+        #expect(bench.received(2, snapshot(1, entry(9))) == [])
+        #expect(bench.act { $0.interestWanted(LinkID(2), since: 0, into: &$1) } == [])
         #expect(bench.act { $0.ticked(at: .seconds(60), random: 0, into: &$1) } == [])
-        #expect(bench.lost(1, at: .seconds(61)) == [.peerDown("b", LinkID(1)), .dial("a:1", expecting: nil)])
+        #expect(bench.established(3).count == 1)
+        #expect(
+            bench.lost(1, at: .seconds(61)).prefix(4) == [
+                .peerDown("a", LinkID(1)), .peerUp("b", LinkID(2), leaf: false), .sendInterest(LinkID(2), snapshot(1, entry(7))),
+                .routeAdded("b", LinkID(2), entry(9), leaf: false),
+            ])
+        // Whoever waited for the first hub to know waits for the second.
+        #expect(bench.acknowledged(2, 1) == [.resolve(3)])
+    }
+
+    @Test func `of a leaf's hub under two addresses is one`() {
+        var bench = Bench("cli", kind: .leaf, seeds: ["a:1", "alias:1"])
+        _ = bench.act { $0.started(at: .zero, into: &$1) }
+        _ = bench.linked(1, "a", dialed: "a:1")
+        #expect(bench.linked(2, "a", dialed: "alias:1") == [.close(LinkID(2), .duplicateLink)])
+        #expect(bench.act { $0.ticked(at: .seconds(60), random: 0, into: &$1) } == [])
+    }
+
+    @Test func `of a leaf's second hub may be lost without a word`() {
+        var bench = Bench("cli", kind: .leaf, seeds: ["a:1", "b:1"])
+        _ = bench.act { $0.started(at: .zero, into: &$1) }
+        _ = bench.linked(1, "a", dialed: "a:1")
+        _ = bench.linked(2, "b", dialed: "b:1")
+        #expect(bench.lost(2, at: .seconds(30)).allSatisfy { $0 == .dial("b:1", expecting: nil) })
+        #expect(bench.broker.link(to: "a") == LinkID(1))
     }
 }

@@ -57,6 +57,21 @@ private final class Account {
         #expect(ledger.consumed(1, 2000))
     }
 
+    @Test func `grants nothing past the target, however often a publisher says that it is blocked by a handler that does nothing`() throws {
+        let ledger = Account(Credit(messages: 4, bytes: 1000))
+        try ledger.received(4, 40)
+        for _ in 0..<3 {
+            try ledger.blocked(at: Credit(messages: 4, bytes: 40), next: 10, waiting: Credit(messages: 7, bytes: 70))
+            #expect(ledger.refilled() == .init())
+            #expect(ledger.isStarved)
+        }
+        #expect(ledger.granted.messages == 4)
+        #expect(!ledger.consumed(1, 10))
+        #expect(ledger.consumed(1, 10))
+        #expect(ledger.refilled().grant?.messages == 6)
+        #expect(!ledger.isStarved)
+    }
+
     @Test func `answers a publisher that is blocked at once, with a wider window`() throws {
         let ledger = Account()
         try ledger.received(64, 640)
@@ -70,10 +85,12 @@ private final class Account {
         #expect(ledger.refilled() == .init(grant: Credit(messages: 256 + 1000, bytes: 2560 + (1 << 20))))
     }
 
-    @Test func `makes room for the one message that comes next, whatever the window`() throws {
+    @Test func `makes room for the one message that comes next, at the latest when all that was sent is dealt with`() throws {
         let ledger = Account()
         try ledger.received(1, 4000)
         try ledger.blocked(at: Credit(messages: 1, bytes: 4000), next: 1 << 20, waiting: Credit(messages: 1, bytes: 1 << 20))
+        #expect(ledger.refilled() == .init())  // with what is queued it is more than the target
+        #expect(ledger.consumed(1, 4000))
         #expect(try #require(ledger.refilled().grant).bytes >= 4000 + (1 << 20))
     }
 

@@ -10,7 +10,7 @@ import Testing
         var link = LinkMachine(role: role, ours: Peer.a.hello, certified: Peer.b.identity)
         #expect(link.opened(at: .zero) == [.send(.hello(Peer.a.hello))])
         #expect(link.phase == .awaitingHello(since: .zero))
-        let session = LinkSession(role: role, peer: Peer.b.hello, version: 1, features: [], limits: WireLimits())
+        let session = LinkSession(role: role, peer: Peer.b.hello, version: 1, features: .supported, limits: WireLimits())
         #expect(link.received(.hello(Peer.b.hello)) == [.established(session)])
         #expect(link.phase == .established)
         #expect(link.session == session)
@@ -116,10 +116,10 @@ import Testing
             #expect(actions == [.close(LinkClosure(.shuttingDown, by: .peer, detail: "bye"))])
         case .ping: #expect(actions == [.send(.pong(PongFrame(nonce: 7))), .peerInterest(version: 8, hash: 9)])
         case .pong: #expect(actions == [])
+        case .moved: #expect(actions == [.peerMoved])
         case .leaving: #expect(actions == [.peerLeaving(deadline: .seconds(5))])
         case .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .ack, .fragment, .drain, .drained, .request,
-            .reply, .replyError, .replyCredit,
-            .cancel, .gossip:
+            .reply, .replyError, .replyCredit, .cancel, .gossip, .renew:
             #expect(actions == [.deliver(frame)])
         }
     }
@@ -245,6 +245,8 @@ extension Frame {
         case .pong: .pong(PongFrame(nonce: 7))
         case .leaving: .leaving(LeavingFrame(deadline: .seconds(5)))
         case .goodbye: .goodbye(GoodbyeFrame(code: CloseReason.shuttingDown.rawValue, detail: "bye"))
+        case .moved: .moved(MovedFrame())
+        case .renew: .renew(RenewFrame())
         case .interest: .interest(InterestFrame(kind: .delta, fromVersion: 1, toVersion: 2, adds: []))
         case .interestAck: .interestAck(InterestAckFrame(version: 1))
         case .interestWanted: .interestWanted(InterestWantedFrame(sinceVersion: 0))

@@ -26,7 +26,7 @@ struct Golden: Sendable, CustomTestStringConvertible {
             frame: .hello(
                 HelloFrame(
                     cluster: "demo", node: "a.1", incarnation: Incarnation(0x0006_0000_0000_0001), zone: "eu", roles: ["worker", "edge"],
-                    advertisedAddress: "10.0.0.1:7400", build: "llmgine 0.1")),
+                    advertisedAddress: "10.0.0.1:7400", build: "llmgine 0.1", features: [])),
             hex: "0000004b01004c4c4d470101000464656d6f03612e3100060000000000010265750206776f726b657204656467650d31302e302e302e313a"
                 + "37343030008080448080400b6c6c6d67696e6520302e31"),
         Golden(
@@ -49,6 +49,14 @@ struct Golden: Sendable, CustomTestStringConvertible {
             name: "GOODBYE",
             frame: .goodbye(GoodbyeFrame(code: 12, detail: "bye")),
             hex: "0000000706000c03627965"),
+        Golden(
+            name: "MOVED",
+            frame: .moved(MovedFrame()),
+            hex: "000000020700"),
+        Golden(
+            name: "RENEW",
+            frame: .renew(RenewFrame()),
+            hex: "000000020800"),
         Golden(
             name: "INTEREST",
             frame: .interest(InterestFrame(kind: .delta, fromVersion: 4, toVersion: 6, adds: entries, removes: [1, 200])),

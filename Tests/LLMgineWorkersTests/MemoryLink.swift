@@ -29,11 +29,15 @@ final class MemoryLink: RemoteLink {
         func grantReplies(_ request: UInt64, messages: UInt64) {}
         func sendReply(_ request: UInt64, _ message: Message, isLast: Bool) throws(LLMgineError) {
             guard !link.isCut.withLock({ $0 }) else { throw LLMgineError(.connectionClosed, "cut") }
-            guard link.near.desk.replied(request, message, isLast: isLast) else { throw LLMgineError(.creditOverdrawn, "no room") }
+            guard link.near.desk.replied(request, message, isLast: isLast, over: link.id) else {
+                throw LLMgineError(.creditOverdrawn, "no room")
+            }
         }
-        func sendReplyEnd(_ request: UInt64) { _ = link.near.desk.replied(request, nil, isLast: true) }
+        func sendReplyEnd(_ request: UInt64) { _ = link.near.desk.replied(request, nil, isLast: true, over: link.id) }
         func sendReplyError(_ request: UInt64, _ error: LLMgineError) {
-            if !link.isCut.withLock({ $0 }) { link.near.desk.replied(request, error: LLMgineError(error.code, error.detail)) }
+            if !link.isCut.withLock({ $0 }) {
+                link.near.desk.replied(request, error: LLMgineError(error.code, error.detail), over: link.id)
+            }
         }
     }
 

@@ -42,7 +42,7 @@ public final class ApplicationBootstrap: Sendable {
 
     /// Checks the settings, starts the node and returns once it has joined the cluster, or after 2 s without. It dials on in that case.
     ///
-    /// From here on SIGTERM and SIGINT wait for ``run(_:)``, so that a signal during the start stops the node as cleanly as a later one.
+    /// From here on SIGTERM, SIGINT and SIGHUP wait for ``run(_:)``, so that a signal during the start stops the node as cleanly as a later one.
     /// - Parameters:
     ///   - settings: what an operator decided, as ``NodeSettings/load(file:environment:flags:)`` reads it.
     ///   - providers: what a worker offers; nil for what the settings name. Whether the node is a worker is for the settings to say.
@@ -60,7 +60,7 @@ public final class ApplicationBootstrap: Sendable {
         let logger = logger ?? Logger(label: "llmgine", factory: { NodeLogHandler(label: $0, settings: settings.log) })
         let store = try settings.openStore(logger: logger)
         configuration.store = store
-        signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
         let telemetry = settings.telemetry(environment: environment)
         let observability = ObservabilityManager(tracer: NodeTracer(sampler: telemetry?.sampler ?? .alwaysOff))
         if settings.telemetry.console { observability.registerHandler(ConsoleHandler()) }
@@ -121,17 +121,23 @@ public final class ApplicationBootstrap: Sendable {
                 service: $0, successTerminationBehavior: .gracefullyShutdownGroup, failureTerminationBehavior: .gracefullyShutdownGroup)
         }
         let group = ServiceGroup(configuration: ServiceGroupConfiguration(services: configured, logger: quiet))
-        try await withThrowingTaskGroup(of: Void.self) { [logger, signals] tasks in
-            tasks.addTask { await ApplicationBootstrap.heed(signals, group, logger) }
+        try await withThrowingTaskGroup(of: Void.self) { [logger, signals, node] tasks in
+            tasks.addTask { await ApplicationBootstrap.heed(signals, group, node, logger) }
             defer { tasks.cancelAll() }
             try await group.run()
         }
     }
 
-    /// The first signal asks, the second insists.
-    private static func heed(_ signals: UnixSignalsSequence, _ group: ServiceGroup, _ logger: Logger) async {
+    /// The first signal asks, the second insists. SIGHUP has the certificates read again.
+    private static func heed(_ signals: UnixSignalsSequence, _ group: ServiceGroup, _ node: Node, _ logger: Logger) async {
         var isStopping = false
         for await signal in signals {
+            if signal == .sighup {
+                do throws(LLMgineError) { try node.reloadCertificates() } catch {
+                    logger.error("the certificate files cannot be used; the old ones stay", metadata: ["error": "\(error.detail)"])
+                }
+                continue
+            }
             if isStopping {
                 logger.warning("forced to stop", metadata: ["signal": "\(signal)"])
                 _exit(128 + signal.rawValue)

@@ -27,6 +27,8 @@ public struct NodeSettings: Sendable, Hashable {
     public struct Certificates: Sendable, Hashable {
         /// A directory with `ca.pem`, `node.pem` and `node.key`.
         public var directory = ""
+        /// How often they are looked at for changes.
+        public var check = Duration.seconds(5)
     }
 
     /// What the node does as a worker.

@@ -27,6 +27,10 @@ extension Setting {
         .text(
             "certificates.directory", \.certificates.directory,
             "Where ca.pem, node.pem and node.key are, as llmgine certs issue writes them."),
+        .duration(
+            "certificates.check", \.certificates.check,
+            "How often those files are looked at; new ones come into use without an interruption. SIGHUP does it at once.",
+            in: .milliseconds(100) ... .seconds(3600)),
         .number("worker.slots", \.worker.slots, "How many LLM calls run here at once, if the node has the role worker.", in: 0...1024),
         .list(
             "worker.providers", \.worker.providers,

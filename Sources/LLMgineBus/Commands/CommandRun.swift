@@ -170,7 +170,9 @@ struct CommandRun<C: Command>: Sendable {
 }
 
 /// The headers of a command on its way to another node.
-enum CommandHeaders {
+package enum CommandHeaders {
     static let id = "llmgine-command"
     static let attempt = "llmgine-attempt"
+    /// What the request of a command may carry of the reserved headers.
+    package static let all = [id, attempt]
 }

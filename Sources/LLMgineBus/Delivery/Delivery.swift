@@ -119,17 +119,16 @@ extension Subscriber {
             delivery.place?.token.settle()
             return nil
         }
+        let (node, incarnation) = inbound.origin.map { ($0.node, $0.incarnation) } ?? (chunk.node, chunk.incarnation)
         let current: DeliveryRun
         if let known = run,
             known.covers(
-                topic: message.topic, session: message.session, priority: message.priority, node: chunk.node, incarnation: chunk.incarnation
-            )
+                topic: message.topic, session: message.session, priority: message.priority, node: node, incarnation: incarnation)
         {
             current = known
         } else {
             current = DeliveryRun(
-                topic: message.topic, session: message.session, priority: message.priority, node: chunk.node, incarnation: chunk.incarnation
-            )
+                topic: message.topic, session: message.session, priority: message.priority, node: node, incarnation: incarnation)
             run = current
         }
         let extras =
@@ -138,7 +137,7 @@ extension Subscriber {
             } else {
                 MessageExtras(headers: message.headers, trace: message.trace, timeToLive: message.timeToLive)
             }
-        return Envelope(run: current, sequence: inbound.sequence, extras: extras, missed: missed)
+        return Envelope(run: current, sequence: inbound.origin?.sequence ?? inbound.sequence, extras: extras, missed: missed)
     }
 
     /// Handles one event that was taken out on its own.

@@ -36,7 +36,7 @@ extension Subscriber {
             let (message, encodingError) = content(nil, value, envelope)
             return (envelope.id, message, encodingError)
         case .encoded(let encoded):
-            let envelope = chunk.envelope(at: index, priority: priority, origin: services.origin, trial: encoded.trial)
+            let envelope = chunk.envelope(at: index, priority: priority, origin: services.origin, encoded: encoded)
             return (envelope.id, encoded.message, nil)
         case .chunk(let inbound, let skip):
             let item = inbound.chunk.message(at: skip)

@@ -60,7 +60,7 @@ extension Subscriber {
             case .encoded(let encoded):
                 custody.lanes.lanes[lane].next = index + 1
                 let envelope = custody.lanes.lanes[lane].envelope(
-                    at: index, priority: priority, origin: services.origin, trial: encoded.trial)
+                    at: index, priority: priority, origin: services.origin, encoded: encoded)
                 if envelope.missed > 0 { noteMissed(envelope.missed) }
                 custody.leave()
                 await handle(encoded.message, envelope, &counts)

@@ -92,7 +92,8 @@ extension MessageBus {
 
     /// Offers an event to one member of a queue group: whoever has room, in turn, and this node's own members first among equals.
     func publish(
-        _ message: EncodedMessage, number: UInt64, extras: MessageExtras?, to group: RouteGroup, receipt: inout PublishReceipt
+        _ message: EncodedMessage, over wire: Message, number: UInt64, extras: MessageExtras?, to group: RouteGroup,
+        receipt: inout PublishReceipt
     ) async throws(LLMgineError) {
         let locals = group.locals.filter { $0.sees(message.message.session) && $0.takes(eventType: message.message.eventType) }
         let members = locals.count + group.remotes.count
@@ -111,7 +112,7 @@ extension MessageBus {
             }
             let remote = group.remotes[index - locals.count]
             guard remote.credit(for: message.message.priority) > 0,
-                case .accepted(let evicted, let rejected) = remote.offer(message.message, sequence: number)
+                case .accepted(let evicted, let rejected) = remote.offer(wire, sequence: number)
             else {
                 continue
             }
@@ -138,7 +139,7 @@ extension MessageBus {
                 receipt.count(offer)
             }
         } else {
-            try await insist(on: group.remotes[index - locals.count], message.message, number, &receipt)
+            try await insist(on: group.remotes[index - locals.count], wire, number, &receipt)
         }
     }
 

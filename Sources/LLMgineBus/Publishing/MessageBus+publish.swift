@@ -133,7 +133,8 @@ extension MessageBus {
             if case .full = offer { late.append(subscriber) }
         }
         if let encoded, !route.isPlain {
-            try await finish(publishing: encoded, number: number, extras: extras, route: route, receipt: &receipt)
+            try await finish(
+                publishing: encoded, over: encoded.message, number: number, extras: extras, route: route, receipt: &receipt)
         }
         for subscriber in late {
             let id = receipt.id
@@ -155,14 +156,21 @@ extension MessageBus {
         return try await publish(message, numbered: number, from: nil)
     }
 
-    /// The same for a message that a leaf published: its own subscriptions do not get it back.
+    /// The same for a message that a leaf published: its own subscriptions do not get it back, and to all others it is the leaf's.
     @discardableResult
-    package func publish(_ message: Message, from leaf: LeafID?) async throws(LLMgineError) -> PublishReceipt {
+    package func publish(_ message: Message, from leaf: LeafID, as origin: MessageID) async throws(LLMgineError) -> PublishReceipt {
         try checkRunning()
-        return try await publish(message, numbered: sequence.add(1, ordering: .relaxed).newValue, from: leaf)
+        let relayed = Relayed(leaf: leaf, origin: origin)
+        return try await publish(message, numbered: sequence.add(1, ordering: .relaxed).newValue, from: relayed)
     }
 
-    private func publish(_ message: Message, numbered number: UInt64, from leaf: LeafID?) async throws(LLMgineError) -> PublishReceipt {
+    /// What is known of a message that this node passes on for a leaf.
+    private struct Relayed {
+        let leaf: LeafID
+        let origin: MessageID
+    }
+
+    private func publish(_ message: Message, numbered number: UInt64, from leaf: Relayed?) async throws(LLMgineError) -> PublishReceipt {
         guard observability.tracer.isEnabled else { return try await publish(message, number: number, from: leaf) }
         let (trace, span) = observability.tracer.begin(.publish, message.topic, below: message.trace)
         var message = message
@@ -177,8 +185,10 @@ extension MessageBus {
         }
     }
 
-    private func publish(_ message: Message, number: UInt64, from leaf: LeafID?) async throws(LLMgineError) -> PublishReceipt {
-        let route = router.route(for: message.topic, in: message.session)
+    private func publish(_ plain: Message, number: UInt64, from leaf: Relayed?) async throws(LLMgineError) -> PublishReceipt {
+        let route = router.route(for: plain.topic, in: plain.session)
+        // What goes over a link says whose it is; on this node the envelope does.
+        let message = leaf.map { plain.stamped(with: $0.origin) } ?? plain
         if let refusal = route.refusal, leaf == nil { throw denied(refusal, "publish") }
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
         if let filters = route.filters, !filters.admits(PublishedEvent(message)) { return receipt }
@@ -196,24 +206,25 @@ extension MessageBus {
             }
             return receipt
         }
-        let extras = MessageExtras(headers: message.headers, trace: message.trace, timeToLive: message.timeToLive)
-        let encoded = EncodedMessage(message)
+        let extras = MessageExtras(headers: plain.headers, trace: plain.trace, timeToLive: plain.timeToLive)
+        let encoded = EncodedMessage(plain, origin: leaf?.origin)
         var stages = route.isStaged ? HandlerStages(of: self) : nil
         var late: [(AnySubscriber, MessageExtras?)] = []
         for subscriber in route.locals where subscriber.takes(eventType: message.eventType) {
-            if let leaf, subscriber.options.relaysFor == leaf { continue }
-            let extras = stages?.extras(of: message, for: subscriber) ?? extras
+            if let leaf, subscriber.options.relaysFor == leaf.leaf { continue }
+            let extras = stages?.extras(of: plain, for: subscriber) ?? extras
             let offer = subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
             receipt.count(offer)
             if case .full = offer { late.append((subscriber, extras)) }
         }
-        try await finish(publishing: encoded, number: number, extras: extras, route: route, receipt: &receipt)
+        try await finish(
+            publishing: encoded, over: message, number: number, extras: extras, route: route, receipt: &receipt)
         for (subscriber, extras) in late {
-            let id = receipt.id
+            let id = leaf?.origin ?? receipt.id
             try await insist(on: subscriber, &receipt) {
                 subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
             } refused: {
-                subscriber.keep(refused: message, id)
+                subscriber.keep(refused: plain, id)
             }
         }
         return receipt
@@ -235,10 +246,13 @@ extension MessageBus {
 
     /// Links and groups, which may have to be waited for. The subscriptions of this node that have room have been served.
     private func finish(
-        publishing message: EncodedMessage, number: UInt64, extras: MessageExtras?, route: Route, receipt: inout PublishReceipt
+        publishing message: EncodedMessage, over wire: Message, number: UInt64, extras: MessageExtras?, route: Route,
+        receipt: inout PublishReceipt
     ) async throws(LLMgineError) {
-        try await send(message.message, number: number, to: route.remotes, receipt: &receipt)
-        for group in route.groups { try await publish(message, number: number, extras: extras, to: group, receipt: &receipt) }
+        try await send(wire, number: number, to: route.remotes, receipt: &receipt)
+        for group in route.groups {
+            try await publish(message, over: wire, number: number, extras: extras, to: group, receipt: &receipt)
+        }
     }
 }
 

@@ -91,7 +91,7 @@ final class TrackedPublish<E: Event> {
         try await bus.send(message.message, number: number, to: route.remotes, receipt: &receipt)
         for group in route.groups {
             let extras = extras(with: token(for: group.locals, called: group.name))
-            try await bus.publish(message, number: number, extras: extras, to: group, receipt: &receipt)
+            try await bus.publish(message, over: message.message, number: number, extras: extras, to: group, receipt: &receipt)
         }
     }
 

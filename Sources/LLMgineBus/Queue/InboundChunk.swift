@@ -29,8 +29,11 @@ package struct InboundMessage: Sendable {
     package var sequence: UInt64
     /// What the message counts against the byte credit of its flow.
     package var encodedBytes: Int
+    /// Whose it is, if the peer only passes it on.
+    package var origin: MessageID?
 
-    package init(message: Message, sequence: UInt64, encodedBytes: Int) {
+    package init(message: Message, sequence: UInt64, encodedBytes: Int, origin: MessageID? = nil) {
+        self.origin = origin
         self.message = message
         self.sequence = sequence
         self.encodedBytes = encodedBytes

@@ -435,8 +435,11 @@ final class EncodedMessage: Sendable {
     let message: Message
     /// What happened to it before, if it comes out of the dead letters.
     let trial: Trial?
+    /// Whose it is, if this node only passes it on.
+    let origin: MessageID?
 
-    init(_ message: Message, trial: Trial? = nil) {
+    init(_ message: Message, trial: Trial? = nil, origin: MessageID? = nil) {
+        self.origin = origin
         self.message = message
         self.trial = trial
     }

@@ -87,9 +87,13 @@ struct TakenLane {
     }
 
     /// The envelope of the item at an index, which was published here or comes out of the dead letters.
-    mutating func envelope(at index: Int, priority: Priority, origin: BusIdentity, trial: Trial? = nil) -> Envelope {
+    mutating func envelope(at index: Int, priority: Priority, origin: BusIdentity, encoded: EncodedMessage? = nil) -> Envelope {
+        let trial = encoded?.trial
         let run: DeliveryRun
-        if let letter = trial?.letter {
+        if let message = encoded?.message, let origin = encoded?.origin {
+            run = DeliveryRun(
+                topic: message.topic, session: message.session, priority: priority, node: origin.node, incarnation: origin.incarnation)
+        } else if let letter = trial?.letter {
             run = DeliveryRun(
                 topic: letter.content.topic, session: letter.content.session, priority: priority, node: letter.message.node,
                 incarnation: letter.message.incarnation)
@@ -97,7 +101,8 @@ struct TakenLane {
             run = self.run(at: index, priority: priority, origin: origin)
         }
         return Envelope(
-            run: run, sequence: lane.items[index].sequence, extras: lane.items[index].extras, missed: takeMissed(), trial: trial)
+            run: run, sequence: encoded?.origin?.sequence ?? lane.items[index].sequence, extras: lane.items[index].extras,
+            missed: takeMissed(), trial: trial)
     }
 }
 
@@ -127,7 +132,7 @@ extension Subscriber {
             taken.next += 1
             return Delivery(
                 body: .message(encoded.message),
-                envelope: taken.envelope(at: index, priority: priority, origin: services.origin, trial: encoded.trial))
+                envelope: taken.envelope(at: index, priority: priority, origin: services.origin, encoded: encoded))
         case .gap(let count):
             taken.next += 1
             taken.missed += UInt64(count)

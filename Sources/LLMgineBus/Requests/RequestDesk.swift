@@ -139,6 +139,9 @@ package final class RequestDesk: Sendable {
         return call
     }
 
+    /// Asks one of the responders of this desk, for another node.
+    package func passOn(_ message: Message, options: RequestOptions) -> ReplyStream { ReplyStream(call: start(message, options: options)) }
+
     /// Ends every request of this node: nobody will tick the table any more.
     func stop() {
         change { state, actions in
@@ -160,23 +163,25 @@ package final class RequestDesk: Sendable {
         }
     }
 
-    /// A reply came, from a link or from this process. - Returns: false if it came without room.
-    package func replied(_ request: UInt64, _ reply: Message?, isLast: Bool) -> Bool {
-        guard let call = openCall(request) else { return true }  // too late: nobody waits any more
+    /// A reply came, from a link or from this process.
+    /// - Parameter link: where from. Only who got the request can answer it; the answer of anyone else goes nowhere.
+    /// - Returns: false if it came without room.
+    package func replied(_ request: UInt64, _ reply: Message?, isLast: Bool, over link: LinkID = .local) -> Bool {
+        guard let call = openCall(request, at: link) else { return true }  // too late: nobody waits any more
         let withinRoom = call.received(reply, isLast: isLast)
         if isLast { finished(request) }
         return withinRoom
     }
 
     /// The responder could not answer.
-    package func replied(_ request: UInt64, error: LLMgineError) {
-        guard let call = openCall(request) else { return }
+    package func replied(_ request: UInt64, error: LLMgineError, over link: LinkID = .local) {
+        guard let call = openCall(request, at: link) else { return }
         call.failed(error)
         finished(request)
     }
 
-    private func openCall(_ request: UInt64) -> OutgoingCall? {
-        state.withLock { state in state.table.isOpen(request) ? state.calls[request]?.call : nil }
+    private func openCall(_ request: UInt64, at link: LinkID) -> OutgoingCall? {
+        state.withLock { state in state.table.responder(of: request)?.link == link ? state.calls[request]?.call : nil }
     }
 
     private func finished(_ request: UInt64) {
@@ -242,22 +247,26 @@ package final class RequestDesk: Sendable {
         guard let call else { return }
         if responder.link == .local {
             guard let local else { return replied(id, error: LLMgineError(.peerLost, "the responder has stopped")) }
+            var message = call.message
+            let origin = message.takeOrigin(keeping: CommandHeaders.all)
             let incoming = LocalCall(request: id, topic: call.message.topic, flow: responder.flow, window: call.window, desk: self)
             state.withLock { $0.local[id] = incoming }
             call.dispatched(to: node) { incoming.gate.granted($0) }
             let context = RequestContext(
-                requester: self.node, deadline: call.deadline, session: call.message.session, trace: call.message.trace)
-            local.serve(call.message, context, incoming)
+                requester: origin?.node ?? self.node, deadline: call.deadline, session: message.session, trace: message.trace)
+            local.serve(message, context, incoming)
             return
         }
-        guard let link else { return replied(id, error: LLMgineError(.peerLost, "the link to \(node) is gone")) }
+        guard let link else {
+            return replied(id, error: LLMgineError(.peerLost, "the link to \(node) is gone"), over: responder.link)
+        }
         call.dispatched(to: node) { link.grantReplies(id, messages: $0) }
         do throws(LLMgineError) {
             try link.sendRequest(id, flow: responder.flow, deadline: call.deadline - .now, replyWindow: call.window, call.message)
         } catch {
             // The link has ended, and the table has not heard of it yet: the request ends as all others that the link had.
             let isLost = error.code == .connectionClosed
-            replied(id, error: isLost ? LLMgineError(.peerLost, "the link to \(node) is gone") : error)
+            replied(id, error: isLost ? LLMgineError(.peerLost, "the link to \(node) is gone") : error, over: responder.link)
         }
     }
 }

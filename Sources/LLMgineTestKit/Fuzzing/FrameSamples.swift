@@ -27,6 +27,8 @@ package enum FrameSamples {
         .replyCredit(ReplyCreditFrame(request: 1, maximumMessages: 4, maximumBytes: 400)),
         .cancel(CancelFrame(request: 1)),
         .gossip(GossipFrame(members: [])),
+        .renew(RenewFrame()),
+        .moved(MovedFrame()),
         .leaving(LeavingFrame(deadline: .seconds(1))),
         .goodbye(GoodbyeFrame(code: 12, detail: "bye")),
         .reject(RejectFrame(code: 1, detail: "no")),

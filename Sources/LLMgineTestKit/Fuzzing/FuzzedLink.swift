@@ -109,7 +109,7 @@ package struct FuzzedLink: ~Copyable {
                 if !isEstablished { complaints.append("a frame came through before the handshake") }
                 delivered += 1
                 do throws(LLMgineError) { try look(into: frame) } catch { fail(error) }
-            case .peerInterest, .peerLeaving:
+            case .peerInterest, .peerMoved, .peerLeaving:
                 if !isEstablished { complaints.append("\(action) before the handshake") }
             case .close(let closure): self.closure = closure
             }

@@ -238,6 +238,7 @@ final class SimulatedLink {
             do throws(LLMgineError) { try deliver(frame) } catch { fail(error) }
         case .peerInterest(let version, let hash):
             node.tell { [id] in $0.peerReportedInterest(id, version: version, hash: hash, into: &$1) }
+        case .peerMoved: simulation.fault("\(peer.name) moves a link to another connection, which nobody asked for")
         case .peerLeaving: node.tell { [id] in $0.peerLeaving(id, into: &$1) }
         case .close(let closure):
             over(closure)
@@ -264,11 +265,11 @@ final class SimulatedLink {
     private func judge(_ closure: LinkClosure) {
         if isEstablished { simulation.tally.linksLost += 1 }
         switch closure.reason {
-        case .malformed, .limitExceeded, .unexpectedFrame, .creditOverdrawn, .tooManyFrames, .unspecified, .versionMismatch,
+        case .malformed, .limitExceeded, .unexpectedFrame, .creditOverdrawn, .tooManyFrames, .tooSlow, .unspecified, .versionMismatch,
             .clusterMismatch, .identityMismatch:
             if !wire.isTainted { simulation.fault("\(node.name) closes the link to \(peer.name): \(closure.error)") }
         case .ownNode, .duplicateIdentity, .handshakeTimeout, .duplicateLink, .superseded, .shuttingDown, .keepaliveTimeout,
-            .connectionLost, .tlsFailure:
+            .connectionLost, .tlsFailure, .certificateExpired:
             break
         }
     }

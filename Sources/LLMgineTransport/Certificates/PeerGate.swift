@@ -47,11 +47,13 @@ package final class PeerGate: ChannelInboundHandler, RemovableChannelHandler {
         }
         do {
             let handler = try context.pipeline.syncOperations.handler(type: NIOSSLHandler.self)
-            let (identity, roles) = try material.peer(of: handler, negotiated: negotiated)
+            let (identity, roles, expires) = try material.peer(of: handler, negotiated: negotiated)
             stopWaiting()
             state = .admitted
             context.fireUserInboundEventTriggered(event)
-            context.fireUserInboundEventTriggered(PeerAdmitted(identity: identity, roles: roles))
+            context.fireUserInboundEventTriggered(
+                PeerAdmitted(
+                    identity: identity, roles: roles, credentials: LinkCredentials(material: material.serial, peerExpires: expires)))
         } catch {
             refuse(error as? LLMgineError ?? LLMgineError(.tlsFailure, "the connection has no TLS", cause: error), context: context)
         }
@@ -100,4 +102,6 @@ package struct PeerAdmitted: Sendable {
     package let identity: NodeIdentity
     /// The roles that it carries.
     package let roles: [String]
+    /// What the two ends have shown each other.
+    package let credentials: LinkCredentials
 }

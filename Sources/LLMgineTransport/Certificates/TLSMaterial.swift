@@ -2,6 +2,7 @@ package import LLMgineCore
 package import NIOCore
 package import NIOSSL
 import SwiftASN1
+import Synchronization
 import X509
 
 package import struct FoundationEssentials.Date
@@ -16,12 +17,16 @@ package struct TLSMaterial: Sendable {
 
     /// Who this node is, as its own certificate says.
     package let identity: NodeIdentity
+    /// Tells what was loaded earlier in this process from what was loaded later.
+    package let serial = TLSMaterial.serials.add(1, ordering: .relaxed).newValue
     /// The roles that its certificate carries.
     package let roles: [String]
     /// When this node's certificate ends.
     package let expires: Date
     /// What an operator should know and nothing has to fail for, one sentence each.
     package let remarks: [String]
+
+    private static let serials = Atomic<UInt64>(0)
 
     let authorities: [Certificate]
     private let server: NIOSSLContext
@@ -79,13 +84,13 @@ package struct TLSMaterial: Sendable {
         ])
     }
 
-    /// Who is at the other end and which roles its certificate carries, asked on the channel's event loop once the handshake is complete.
+    /// Who is at the other end, which roles its certificate carries and when it ends, asked on the channel's event loop once the handshake is complete.
     ///
     /// The dates are checked again here, because a resumed session skips the check of the certificate that it was made with.
     /// - Throws: `identityRefused` or `tlsFailure`; the connection must be closed then.
     package func peer(
         of handler: NIOSSLHandler, negotiated: String?, at now: Date = Date()
-    ) throws(LLMgineError) -> (identity: NodeIdentity, roles: [String]) {
+    ) throws(LLMgineError) -> (identity: NodeIdentity, roles: [String], expires: Date) {
         guard negotiated == TLSMaterial.applicationProtocol else {
             throw LLMgineError(
                 .tlsFailure,
@@ -100,7 +105,7 @@ package struct TLSMaterial: Sendable {
         guard peer.cluster == identity.cluster else {
             throw LLMgineError(.identityRefused, "the peer is \(peer): another cluster than \(identity.cluster)")
         }
-        return (peer, CertifiedRoles.roles(of: certificate, in: identity.cluster))
+        return (peer, CertifiedRoles.roles(of: certificate, in: identity.cluster), certificate.notValidAfter)
     }
 
     private static func contexts(

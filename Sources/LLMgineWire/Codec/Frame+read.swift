@@ -35,6 +35,8 @@ extension Frame {
         case .pong: .pong(try PongFrame(reading: &reader))
         case .leaving: .leaving(try LeavingFrame(reading: &reader))
         case .goodbye: .goodbye(try GoodbyeFrame(reading: &reader))
+        case .moved: .moved(try MovedFrame(reading: &reader))
+        case .renew: .renew(try RenewFrame(reading: &reader))
         case .interest: .interest(try InterestFrame(reading: &reader))
         case .interestAck: .interestAck(try InterestAckFrame(reading: &reader))
         case .interestWanted: .interestWanted(try InterestWantedFrame(reading: &reader))

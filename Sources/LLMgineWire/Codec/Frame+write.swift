@@ -31,6 +31,8 @@ extension Frame {
         case .pong(let body): body.write(into: &buffer)
         case .leaving(let body): body.write(into: &buffer)
         case .goodbye(let body): body.write(into: &buffer)
+        case .moved(let body): body.write(into: &buffer)
+        case .renew(let body): body.write(into: &buffer)
         case .interest(let body): body.write(into: &buffer)
         case .interestAck(let body): body.write(into: &buffer)
         case .interestWanted(let body): body.write(into: &buffer)

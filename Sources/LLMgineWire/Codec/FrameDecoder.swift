@@ -34,6 +34,15 @@ package struct FrameDecoder: Sendable {
         }
     }
 
+    /// Takes out what came and is part of no frame yet: for another decoder.
+    package mutating func takePending() -> ByteBuffer {
+        var pending = partial
+        pending.writeImmutableBuffer(read)
+        partial = ByteBuffer()
+        read = ByteBuffer()
+        return pending
+    }
+
     /// The next whole frame, nil if more has to come first.
     /// - Throws: `malformedFrame`, `limitExceeded` or `unexpectedFrame`. The stream has then lost its frame boundaries for good: every
     ///   later call throws the same.

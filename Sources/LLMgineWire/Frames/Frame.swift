@@ -9,6 +9,8 @@ package enum Frame: Sendable, Hashable {
     case pong(PongFrame)
     case leaving(LeavingFrame)
     indirect case goodbye(GoodbyeFrame)
+    case moved(MovedFrame)
+    case renew(RenewFrame)
 
     // Interest
     indirect case interest(InterestFrame)
@@ -48,6 +50,8 @@ package enum Frame: Sendable, Hashable {
         case .pong: .pong
         case .leaving: .leaving
         case .goodbye: .goodbye
+        case .moved: .moved
+        case .renew: .renew
         case .interest: .interest
         case .interestAck: .interestAck
         case .interestWanted: .interestWanted
@@ -79,6 +83,8 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
     case pong = 0x04
     case leaving = 0x05
     case goodbye = 0x06
+    case moved = 0x07
+    case renew = 0x08
     case interest = 0x10
     case interestAck = 0x11
     case interestWanted = 0x12
@@ -107,6 +113,8 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
         case .pong: "PONG"
         case .leaving: "LEAVING"
         case .goodbye: "GOODBYE"
+        case .moved: "MOVED"
+        case .renew: "RENEW"
         case .interest: "INTEREST"
         case .interestAck: "INTEREST_ACK"
         case .interestWanted: "INTEREST_WANTED"

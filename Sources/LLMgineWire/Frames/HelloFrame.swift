@@ -39,6 +39,9 @@ package struct HelloFrame: FrameBody {
     package var maximumPayload: UInt64
     /// Its build, for logs only.
     package var build: String
+    /// Whether the connection is to continue a link that stands between the same two. A field of its own behind the others, left out where
+    /// it says nothing.
+    package var isContinuation = false
 
     /// Says hello, by default with what this build can do.
     package init(
@@ -75,6 +78,7 @@ package struct HelloFrame: FrameBody {
         maximumFrame = try reader.varint()
         maximumPayload = try reader.varint()
         build = try reader.text(maximum: WireLimits.buildBytes)
+        isContinuation = reader.rest.readableBytes > 0 ? try reader.u8() == 1 : false
         _ = reader.remainder()
     }
 
@@ -92,6 +96,7 @@ package struct HelloFrame: FrameBody {
         buffer.writeVarint(maximumFrame)
         buffer.writeVarint(maximumPayload)
         buffer.writeText(build, maximum: WireLimits.buildBytes)
+        if isContinuation { buffer.writeInteger(1, as: UInt8.self) }
     }
 }
 

@@ -11,7 +11,7 @@ import Testing
 /// A node's end of its links: what it listens and dials with.
 struct Station {
     let node: NodeID
-    let endpoint: LinkEndpoint
+    var endpoint: LinkEndpoint
     let delegate: Recorder
 
     init(

@@ -15,6 +15,7 @@ final class Recorder: LinkDelegate {
         case frame(Frame)
         case interest(version: UInt64, hash: UInt64)
         case leaving(Duration)
+        case moved
         case closed(LinkClosure, wasEstablished: Bool)
     }
 
@@ -87,6 +88,11 @@ final class Recorder: LinkDelegate {
 
     func linkPeerInterest(_ link: LinkConnection, version: UInt64, hash: UInt64) { note(.interest(version: version, hash: hash)) }
     func linkPeerLeaving(_ link: LinkConnection, deadline: Duration) { note(.leaving(deadline)) }
+    func linkMoved(_ link: LinkConnection) { note(.moved) }
+    func link(continuedBy session: LinkSession) -> LinkConnection? {
+        for case .established(let link, let known) in log where known.peer.node == session.peer.node { return link }
+        return nil
+    }
     func linkInterest(_ link: LinkConnection) -> (version: UInt64, hash: UInt64) { ours }
     func linkClosed(_ link: LinkConnection, _ closure: LinkClosure, wasEstablished: Bool) {
         note(.closed(closure, wasEstablished: wasEstablished))

@@ -14,22 +14,27 @@ import Synchronization
 /// The leaf's subscriptions become subscriptions of this node, whose handler forwards; what the leaf publishes or asks is published and
 /// asked here. Credit works hop by hop: the handler waits for the leaf, so its queue fills, so the publisher's node is not granted more.
 final class LeafRelay: Sendable {
-    private let link: PeerLink
-    private let node: Node
-    private let state = Mutex(State())
+    let link: PeerLink
+    let node: Node
+    let state = Mutex(State())
+    /// Where the requests wait that are passed on to the leaf.
+    let desk: RequestDesk
     private let sequence = Atomic<UInt64>(0)
 
-    private struct State {
+    struct State {
         var log = InterestLog()
         var subscriptions: [UInt32: Subscription] = [:]
         var uplink: Subscription?
         var responder: Responder?
+        /// What stands in the mesh for the leaf's own responders.
+        var responders: [UInt32: Responder] = [:]
         var isStopped = false
     }
 
     init(link: PeerLink, node: Node) {
         self.link = link
         self.node = node
+        desk = node.bus.makeDesk()
     }
 
     /// Tells the leaf that this node takes everything.
@@ -37,12 +42,13 @@ final class LeafRelay: Sendable {
         let leaf = link.leaf
         do throws(LLMgineError) {
             let uplink = try node.bus.detachedSubscription(options: SubscriptionOptions(name: "from \(leaf)")) {
-                [bus = node.bus] message, _ in
-                try await bus.publish(message, from: leaf)
+                [bus = node.bus] message, context in
+                try await bus.publish(message, from: leaf, as: context.id)
             }
             let responder = node.bus.detachedResponder(options: ResponderOptions(name: "for \(leaf)", concurrency: 256)) {
                 [bus = node.bus] message, context, writer in
-                let answer = try await bus.relay(message, options: RequestOptions(deadline: context.deadline - .now))
+                let origin = MessageID(node: leaf.node, incarnation: leaf.incarnation, sequence: 0)
+                let answer = try await bus.relay(message.stamped(with: origin), options: RequestOptions(deadline: context.deadline - .now))
                 for try await reply in answer { try await writer.send(reply.payload, eventType: reply.eventType) }
             }
             state.withLock { state in
@@ -83,7 +89,7 @@ final class LeafRelay: Sendable {
 
     /// The leaf has subscribed.
     func opened(_ entry: InterestEntry) {
-        guard entry.kind == .events else { return }  // leaves are short-lived: they ask, they do not answer
+        guard entry.kind == .events else { return openedResponder(entry) }
         link.connection.update { outbox in
             outbox.opened(
                 flow: entry.flow, whenFull: .block(deadline: .seconds(86_400)),
@@ -93,10 +99,10 @@ final class LeafRelay: Sendable {
         options.relaysFor = link.leaf
         options.receives = { [link] topic in link.mayReceive(topic) }
         do throws(LLMgineError) {
-            let subscription = try node.bus.relaySubscription(entry.filters, options: options) { [self] message, _ in
+            let subscription = try node.bus.relaySubscription(entry.filters, options: options) { [self] message, context in
                 // What came over a link met no route here, so the leaf's rules are asked now.
                 guard link.mayReceive(message.topic) else { return node.bus.noteDenied("deliver", of: link.peer) }
-                try await forward(message, to: entry.flow)
+                try await forward(message.stamped(with: context.id), to: entry.flow)
             }
             let isStopped = state.withLock { state in
                 state.subscriptions[entry.flow] = subscription
@@ -109,6 +115,7 @@ final class LeafRelay: Sendable {
     }
 
     func closed(_ flow: UInt32) {
+        closedResponder(flow)
         let subscription = state.withLock { $0.subscriptions.removeValue(forKey: flow) }
         end([subscription].compactMap { $0 })
     }
@@ -141,19 +148,22 @@ final class LeafRelay: Sendable {
 
     /// The link is gone. What the leaf published before it left is published all the same: a leaf may live for one event.
     func stop() {
-        let (subscriptions, uplink, responder) = state.withLock { state in
+        desk.peerLost(link.id)
+        let (subscriptions, uplink, responders) = state.withLock { state in
             state.isStopped = true
             let all = Array(state.subscriptions.values)
             state.subscriptions = [:]
             let uplink = state.uplink
             state.uplink = nil
-            let responder = state.responder
+            let responders = Array(state.responders.values) + [state.responder].compactMap { $0 }
             state.responder = nil
-            return (all, uplink, responder)
+            state.responders = [:]
+            return (all, uplink, responders)
         }
         end(subscriptions)
         if let uplink { Task { await uplink.finish(within: LeafRelay.uplinkDeadline) } }  // it waits for handlers, as below
-        if let responder { Task { await responder.cancel() } }  // it waits for handlers, which the event loop must not
+        // It waits for handlers, which the event loop must not.
+        Task { for responder in responders { await responder.cancel() } }
     }
 
     private func end(_ subscriptions: [Subscription]) {

@@ -1,0 +1,146 @@
+import Foundation
+import LLMgineBus
+import LLMgineCore
+import LLMgineNode
+import LLMgineObservability
+import LLMgineTestKit
+import Logging
+import NIOCore
+import Synchronization
+import Testing
+
+@Suite(.timeLimit(.minutes(2))) struct `New certificates` {
+    let cluster: TestCluster
+    let lines = Inbox<String>()
+
+    init() throws { cluster = try TestCluster() }
+
+    private func node(_ name: NodeID, seeds: [String] = [], eventLoops: Int = 1) async throws -> Node {
+        var configuration = try cluster.configuration(name, seeds: seeds, eventLoops: eventLoops)
+        configuration.certificateCheck = .milliseconds(20)
+        return try await Node(
+            configuration: configuration, logger: Logger(label: "\(name)") { [lines] _ in RecordingLogHandler(lines: lines) })
+    }
+
+    private func lines(containing text: String, count: Int = 1) async -> [String] {
+        var seen = 0
+        while true {
+            let found = lines.items.filter { $0.contains(text) }
+            if found.count >= count { return found }
+            seen = max(seen, lines.items.count)
+            _ = await lines.wait(for: seen + 1)
+            seen += 1
+        }
+    }
+
+    /// With several event loops, the new connection of the node that was dialled mostly runs on another loop than the old one.
+    @Test(arguments: [1, 3])
+    func `come into use under load, and no event is lost, doubled or out of order`(eventLoops: Int) async throws {
+        let a = try await node("a", eventLoops: eventLoops)
+        let b = try await node("b", seeds: [a.listeningAddress ?? ""], eventLoops: eventLoops)
+        try await a.linked(to: 1)
+        let (toA, toB) = (Inbox<Int>(), Inbox<Int>())
+        for (node, topic, inbox) in [(a, "to.a", toA), (b, "to.b", toB)] as [(Node, TopicFilter, Inbox<Int>)] {
+            let subscription = try await node.bus.subscribe(topic) { (order: OrderPlaced, _) in inbox.add(order.id) }
+            try await subscription.established()
+        }
+        let replies = 20_000
+        try await b.bus.respond(to: ["count"]) { _, _, writer in
+            for number in 0..<replies { try await writer.send(ByteBuffer(integer: number)) }
+        }
+        try await b.established()
+        let flag = Flag()
+        async let publishedToA = publish(on: b, to: "to.a", until: flag)
+        async let publishedToB = publish(on: a, to: "to.b", until: flag)
+        async let answered = read(Message(topic: "count", payload: ByteBuffer()), on: a)
+        for round in 1...3 {
+            try cluster.renewCertificates(for: round == 2 ? "a" : "b")
+            _ = await lines(containing: "link renewed", count: 2 * round)  // both ends say so, each time
+        }
+        flag.set()
+        let counts = try await (publishedToA, publishedToB)
+        #expect(await toA.wait(for: counts.0) == Array(1...counts.0))
+        #expect(await toB.wait(for: counts.1) == Array(1...counts.1))
+        #expect(try await answered == replies)
+        #expect(!lines.items.contains { $0.contains("link closed") || $0.contains("connection refused") })
+        for node in [b, a] { #expect(await node.stop() == [:]) }
+        cluster.remove()
+    }
+
+    private func publish(on node: Node, to topic: Topic, until flag: Flag) async throws -> Int {
+        var id = 0
+        while !flag.isSet || id < 2000 {
+            id += 1
+            let receipt = try await node.bus.publish(OrderPlaced(id: id), to: topic)
+            #expect((receipt.matched, receipt.accepted, receipt.evicted) == (1, 1, 0))
+        }
+        return id
+    }
+
+    private func read(_ question: Message, on node: Node) async throws -> Int {
+        var next = 0
+        for try await reply in try await node.bus.request(question, options: RequestOptions(replyWindow: 50)) {
+            #expect(reply.payload == ByteBuffer(integer: next))
+            next += 1
+        }
+        return next
+    }
+
+    @Test func `that cannot be used are refused with the reason, and the old ones stay`() async throws {
+        let a = try await node("a")
+        try "no certificate".write(toFile: "\(cluster.directory)/a/node.pem", atomically: true, encoding: .utf8)
+        let line = try #require(await lines(containing: "the old ones stay").first)
+        #expect(line.hasPrefix("error"))
+        #expect(line.contains("\(cluster.directory)/a/node.pem"))
+        #expect(throws: LLMgineError(.tlsFailure, "")) { try a.reloadCertificates() }
+        let b = try await node("b", seeds: [a.listeningAddress ?? ""])
+        #expect(b.peers == ["a"])
+        #expect(lines.items.count { $0.contains("the old ones stay") } == 1)
+        for node in [b, a] { await node.stop() }
+        cluster.remove()
+    }
+
+    @Test func `of another node are refused`() async throws {
+        let a = try await node("a")
+        _ = try cluster.certificates(for: "b")
+        for file in ["node.pem", "node.key"] {
+            let text = try String(contentsOfFile: "\(cluster.directory)/b/\(file)", encoding: .utf8)
+            try text.write(toFile: "\(cluster.directory)/a/\(file)", atomically: true, encoding: .utf8)
+        }
+        #expect(throws: LLMgineError(.identityRefused, "")) { try a.reloadCertificates() }
+        await a.stop()
+        cluster.remove()
+    }
+
+    @Test func `are asked for in the log and in a metric before the old ones end`() async throws {
+        let a = try await node("a")
+        try cluster.renewCertificates(for: "a", lifetime: .seconds(5.5 * 86_400))
+        #expect(try #require(await lines(containing: "expires soon").first).contains("days=5"))
+        func seconds() -> Double {
+            let family = a.observability.metrics.snapshot().families.first { $0.instrument == .certificateExpiry }
+            guard case .number(let value)? = family?.series.first?.value else { return -1 }
+            return value
+        }
+        #expect((5.4 * 86_400...5.6 * 86_400).contains(seconds()))
+        await a.stop()
+        cluster.remove()
+    }
+
+    @Test func `come too late for a link whose certificate has ended, which closes for that reason`() async throws {
+        _ = try cluster.certificates(for: "b")
+        try cluster.renewCertificates(for: "b", lifetime: .seconds(2))
+        let a = try await node("a")
+        let b = try await node("b", seeds: [a.listeningAddress ?? ""])
+        #expect(try #require(await lines(containing: "link closed").first).contains("the node's certificate has expired"))
+        try cluster.renewCertificates(for: "b")
+        try await a.linked(to: 1)
+        for node in [b, a] { await node.stop() }
+        cluster.remove()
+    }
+}
+
+private final class Flag: Sendable {
+    private let value = Atomic<Bool>(false)
+    var isSet: Bool { value.load(ordering: .relaxed) }
+    func set() { value.store(true, ordering: .relaxed) }
+}
