@@ -84,8 +84,11 @@ let package = Package(
         // 0: the vocabulary
         module("LLMgineCore", [External.nioCore]),
 
+        // zlib as the system has it, for compressed links: no dependency of this package exports its own wrapper
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+
         // 1: parts, pure
-        module("LLMgineWire", ["LLMgineCore", External.nioCore]),
+        module("LLMgineWire", ["LLMgineCore", "CZlib", External.nioCore]),
         module("LLMgineFlow", ["LLMgineCore"]),
         module("LLMgineRouting", ["LLMgineCore"]),
         module("LLMgineMembership", ["LLMgineCore"]),
@@ -270,6 +273,7 @@ let package = Package(
             "IntegrationTests",
             [
                 "LLMgineCore", "LLMgineResilience", "LLMgineLLM", "LLMgineBus", "LLMgineStore", "LLMgineTestKit", External.nioCore,
+                External.nioPosix,
             ]),
     ]
 )

@@ -14,7 +14,8 @@ package struct AbuseMonitor: Sendable, Hashable {
         case interest
         /// INTERN: bounded by 65,536 texts, which may all come at once.
         case intern
-        /// Grants, gaps, cancels, errors and the like: one or two per half window of each flow, or one per request.
+        /// Grants, gaps, cancels, errors and the like: one or two per half window of each flow, or one per request. And COMPRESSED, beside what is
+        /// in it.
         case flow
 
         /// The sustained rate, in frames a second.
@@ -33,7 +34,7 @@ package struct AbuseMonitor: Sendable, Hashable {
             case .ping, .pong, .leaving, .moved, .renew, .unknown: self = .link
             case .interest, .interestAck, .interestWanted, .gossip: self = .interest
             case .intern: self = .intern
-            case .grant, .blocked, .gap, .ack, .drain, .drained, .replyError, .replyCredit, .cancel: self = .flow
+            case .grant, .blocked, .gap, .ack, .drain, .drained, .replyError, .replyCredit, .cancel, .compressed: self = .flow
             case .data, .fragment, .request, .reply, .hello, .reject, .goodbye: return nil
             }
         }

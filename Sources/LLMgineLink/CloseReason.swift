@@ -12,6 +12,7 @@ package enum CloseReason: UInt64, Sendable, Hashable, CaseIterable {
     case ownNode = 4
     case duplicateIdentity = 5
     case handshakeTimeout = 6
+    case interestTimeout = 7
 
     // The mesh: decided by the broker
     case duplicateLink = 10
@@ -42,6 +43,7 @@ package enum CloseReason: UInt64, Sendable, Hashable, CaseIterable {
         case .ownNode: "the node has dialled itself"
         case .duplicateIdentity: "another live process uses the same node name"
         case .handshakeTimeout: "the node did not say hello in time"
+        case .interestTimeout: "the node did not tell its interest in time"
         case .duplicateLink: "the nodes have another link"
         case .superseded: "a later life of the node has come"
         case .shuttingDown: "the node is shutting down"
@@ -86,7 +88,8 @@ package enum CloseReason: UInt64, Sendable, Hashable, CaseIterable {
         case .unexpectedFrame: .unexpectedFrame
         case .creditOverdrawn: .creditOverdrawn
         case .tlsFailure, .certificateExpired: .tlsFailure
-        case .unspecified, .handshakeTimeout, .duplicateLink, .superseded, .shuttingDown, .keepaliveTimeout, .connectionLost:
+        case .unspecified, .handshakeTimeout, .interestTimeout, .duplicateLink, .superseded, .shuttingDown, .keepaliveTimeout,
+            .connectionLost:
             .connectionClosed
         }
     }

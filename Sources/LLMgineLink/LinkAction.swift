@@ -8,6 +8,8 @@ package enum LinkAction: Sendable, Hashable {
     case established(LinkSession)
     /// Hand the frame to the broker. DATA, REQUEST and REPLY still need their messages indexed.
     case deliver(Frame)
+    /// Inflate the run and have the decoder cut it next. Comes only where both ends have offered compression.
+    case inflate(CompressedFrame)
     /// The peer says which interest of its own we should know: compare, and ask if we do not.
     case peerInterest(version: UInt64, hash: UInt64)
     /// The peer sends nothing more on this connection: what follows comes on the one that continues the link.

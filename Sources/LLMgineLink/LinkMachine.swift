@@ -36,6 +36,8 @@ package struct LinkMachine: ~Copyable {
     private let settings: LinkSettings
     private var keepalive = Keepalive(startedAt: .zero)
     private var abuse = AbuseMonitor()
+    /// Ticks until the peer's first INTEREST must have come; nil when it has, or for a leaf, which tells a hub in reserve nothing.
+    private var interestPatience: Int?
 
     /// A link over a connection that is coming up.
     /// - Parameters:
@@ -83,6 +85,7 @@ package struct LinkMachine: ~Copyable {
         case .awaitingHello(let since):
             if now - since >= settings.handshakeTimeout { close(.handshakeTimeout, into: &actions) }
         case .leaving(let until) where now >= until: close(.shuttingDown, into: &actions)
+        case .established where isInterestOverdue(): close(.interestTimeout, into: &actions)
         case .established, .leaving: keptAlive(at: now, nonce: nonce, into: &actions)
         }
     }
@@ -121,12 +124,14 @@ extension LinkMachine {
                 session = agreed
                 phase = .established
                 keepalive = Keepalive(startedAt: now)
+                if theirs.kind == .core { interestPatience = Int(settings.interestTimeout / settings.tickInterval) }
                 actions.append(.established(agreed))
             } catch {
                 close(error.reason, detail: error.detail, into: &actions)
             }
         case .reject(let refusal): end(refusal, into: &actions)
-        case .ping, .pong, .leaving, .goodbye, .moved, .renew, .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked,
+        case .ping, .pong, .leaving, .goodbye, .moved, .renew, .compressed, .interest, .interestAck, .interestWanted, .intern, .data,
+            .grant, .blocked,
             .gap, .ack, .fragment, .drain, .drained, .request,
             .reply, .replyError, .replyCredit, .cancel, .gossip, .unknown:
             close(.unexpectedFrame, detail: "\(frame.name) before HELLO", into: &actions)
@@ -142,13 +147,21 @@ extension LinkMachine {
             return close(.tooManyFrames, detail: "\(frame.name): more than \(kind.perSecond) a second", into: &actions)
         }
         switch frame {
+        case .interest:
+            interestPatience = nil
+            actions.append(.deliver(frame))
         case .data, .fragment, .request, .reply, .replyError, .intern, .grant, .blocked, .gap, .ack, .drain, .drained, .replyCredit,
-            .cancel, .interest, .interestAck, .interestWanted, .gossip, .renew:
+            .cancel, .interestAck, .interestWanted, .gossip, .renew:
             actions.append(.deliver(frame))
         case .ping(let ping):
             actions.append(.send(.pong(PongFrame(nonce: ping.nonce))))
             actions.append(.peerInterest(version: ping.interestVersion, hash: ping.interestHash))
         case .moved: actions.append(.peerMoved)
+        case .compressed(let run):
+            guard let session, session.features.contains(.compression) else {
+                return close(.unexpectedFrame, detail: "COMPRESSED, which was not agreed on", into: &actions)
+            }
+            actions.append(.inflate(run))
         case .pong(let pong): keepalive.ponged(nonce: pong.nonce, at: now)
         case .leaving(let leaving): actions.append(.peerLeaving(deadline: leaving.deadline))
         case .goodbye(let goodbye):
@@ -157,6 +170,13 @@ extension LinkMachine {
         case .hello: close(.unexpectedFrame, detail: "a second HELLO", into: &actions)
         case .unknown: break  // of a later version, and optional
         }
+    }
+
+    /// A peer that takes part tells its interest at once, even that it has none; another one has a place in the mesh for nothing.
+    private mutating func isInterestOverdue() -> Bool {
+        guard let left = interestPatience else { return false }
+        interestPatience = left - 1
+        return left <= 1
     }
 
     private mutating func keptAlive(at now: Duration, nonce: UInt64, into actions: inout [LinkAction]) {

@@ -2,6 +2,8 @@
 package struct LinkSettings: Sendable, Hashable {
     /// How long a peer may take to say hello, from the moment the connection is open.
     package var handshakeTimeout: Duration = .seconds(3)
+    /// How long a member of the mesh may take to tell its interest, from the HELLO on. Counted in ticks, so not while we are held up ourselves.
+    package var interestTimeout: Duration = .seconds(10)
     /// How often the shell calls ``LinkMachine/ticked(at:nonce:into:)``: what a tick is late by is measured against this.
     package var tickInterval: Duration = .milliseconds(250)
     /// A PING goes out after so long without a byte from the peer, and again each time it passes once more.

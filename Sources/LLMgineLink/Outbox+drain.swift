@@ -16,6 +16,8 @@ extension Outbox {
         /// More could go out than `maximum` allowed.
         package var hasMore = false
         package var madeRoom = false
+        /// Whether the first buffer is control. Each of the others is one frame.
+        package var hasControl = false
     }
 
     /// Takes out what credit allows: control first, then data as the classes share the link, flows in turn frame by frame, up to about so
@@ -37,6 +39,7 @@ extension Outbox {
         drained.madeRoom = noteRoom()
         guard control.readableBytes > 0 else { return drained }
         drained.bytes += control.readableBytes
+        drained.hasControl = true
         drained.buffers.insert(control, at: 0)  // numbers are announced before the data that uses them
         control = ByteBuffer()
         return drained

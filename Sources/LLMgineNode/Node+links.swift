@@ -140,7 +140,7 @@ extension Node: LinkDelegate {
         case .replyCredit(let credit): link.request(credit.request)?.granted(credit.maximumMessages)
         case .cancel(let cancel): link.request(cancel.request)?.cancelled(LLMgineError(.cancelled, "the requester gave up"))
         case .renew: renewalWanted(by: link)
-        case .hello, .reject, .ping, .pong, .leaving, .goodbye, .moved, .intern, .data, .fragment, .request, .reply, .unknown:
+        case .hello, .reject, .ping, .pong, .leaving, .goodbye, .moved, .compressed, .intern, .data, .fragment, .request, .reply, .unknown:
             throw LLMgineError(.unexpectedFrame, "a frame reached the node that belongs to the link")
         }
     }

@@ -123,7 +123,9 @@ public final class Node: Service, Sendable {
         for remark in settings.material.remarks { logger.warning("certificate", metadata: ["remark": "\(remark)"]) }
         let limits = WireLimits(maximumPayload: configuration.maximumPayload)
         var address = settings.advertised
-        let endpoint = LinkEndpoint(material: settings.material, limits: limits, group: group) { [self] in
+        let endpoint = LinkEndpoint(
+            material: settings.material, limits: limits, group: group, compression: configuration.compression
+        ) { [self] in
             HelloFrame(
                 cluster: configuration.cluster, node: configuration.name, incarnation: incarnation, zone: configuration.zone,
                 roles: configuration.roles,

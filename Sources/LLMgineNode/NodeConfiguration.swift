@@ -47,6 +47,8 @@ public struct NodeConfiguration: Sendable {
     public var store: (any BusStore)?
     /// How often the certificate files are looked at for changes. Default 5 s.
     public var certificateCheck: Duration
+    /// On which links to compress what is sent. Default: none. The node at the other end must want it, too.
+    public var compression: LinkCompression
     /// Who may publish and receive what. Default: everyone everything. See ``TopicPermission``.
     public var permissions: [TopicPermission]
 
@@ -57,7 +59,7 @@ public struct NodeConfiguration: Sendable {
         certificates: CertificateSource = .directory("certs"), roles: [String] = [], zone: String = "", joinTimeout: Duration = .seconds(2),
         stopDeadline: Duration = .seconds(10), maximumPayload: Int = 1 << 20, eventLoops: Int? = nil,
         memoryBudget: Int = 256 << 20, store: (any BusStore)? = nil, permissions: [TopicPermission] = [],
-        certificateCheck: Duration = .seconds(5)
+        certificateCheck: Duration = .seconds(5), compression: LinkCompression = .off
     ) {
         self.name = name
         self.cluster = cluster
@@ -74,6 +76,7 @@ public struct NodeConfiguration: Sendable {
         self.memoryBudget = memoryBudget
         self.store = store
         self.permissions = permissions
+        self.compression = compression
         self.certificateCheck = max(certificateCheck, .milliseconds(10))
         self.eventLoops = eventLoops ?? min(4, max(1, System.coreCount / 2))
     }

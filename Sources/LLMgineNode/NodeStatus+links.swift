@@ -42,6 +42,20 @@ extension NodeStatus {
         public var arrivedMessages: UInt64
         /// Their payload bytes.
         public var arrivedBytes: UInt64
+        /// What compression has saved; nil where the two nodes do not use it.
+        public var compression: Compression?
+    }
+
+    /// The bytes of frames on one link before they were compressed, and after. What the link itself says, pings for example, is not counted.
+    public struct Compression: Sendable, Hashable, Codable {
+        /// Bytes that were to be sent.
+        public var sentBytes: UInt64
+        /// Bytes that went over the wire for them.
+        public var sentWireBytes: UInt64
+        /// Bytes of what came compressed, once inflated.
+        public var receivedBytes: UInt64
+        /// Bytes that came over the wire for them.
+        public var receivedWireBytes: UInt64
     }
 
     /// A subscription of a peer that has no room for what waits for it.
@@ -82,7 +96,12 @@ extension PeerLink {
                 NodeStatus.Blocked(
                     subscription: "\(names[blocked.flow] ?? "")#\(blocked.flow)", priority: "\(blocked.priority)",
                     messages: blocked.messages, bytes: blocked.bytes, isDemoted: blocked.isDemoted)
-            }, grantedMessages: 0, grantedBytes: 0, arrivedMessages: 0, arrivedBytes: 0)
+            }, grantedMessages: 0, grantedBytes: 0, arrivedMessages: 0, arrivedBytes: 0,
+            compression: connection.compression.map { tally in
+                NodeStatus.Compression(
+                    sentBytes: tally.sent, sentWireBytes: tally.sentOnWire, receivedBytes: tally.received,
+                    receivedWireBytes: tally.receivedOnWire)
+            })
         for flow in inboundFlows() {
             let inbound = flow.status
             status.grantedMessages += inbound.outstanding.messages

@@ -102,6 +102,7 @@ package final class LinkConnection: Sendable {
         var nextWaiter: UInt64 = 0
         var roundTrip: Duration?
         var credentials = LinkCredentials()
+        var compression: CompressionTally?
 
         /// Those who may try again.
         mutating func takeRoomyWaiters() -> [Waiter] {
@@ -208,6 +209,10 @@ package final class LinkConnection: Sendable {
     /// The time of the last ping, if one has come back.
     package var roundTrip: Duration? { state.withLock { $0.roundTrip } }
     func measured(_ roundTrip: Duration?) { state.withLock { $0.roundTrip = roundTrip } }
+
+    /// What compression has saved; nil where it is not in use.
+    package var compression: CompressionTally? { state.withLock { $0.compression } }
+    func measured(_ compression: CompressionTally) { state.withLock { $0.compression = compression } }
 
     // MARK: Waiting for room
 

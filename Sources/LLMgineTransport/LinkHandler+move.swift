@@ -67,7 +67,7 @@ extension LinkHandler {
             session.limits == successor.session.limits, session.version == successor.session.version,
             session.features == successor.session.features
         else { return successor.channel.close(promise: nil) }
-        flush()
+        flush(isLast: true)
         move.successor = successor
         var buffer = context.channel.allocator.buffer(capacity: 8)
         Frame.moved(MovedFrame()).write(into: &buffer)

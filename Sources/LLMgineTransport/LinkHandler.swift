@@ -1,6 +1,6 @@
-package import LLMgineCore
+import LLMgineCore
 import LLMgineLink
-package import LLMgineWire
+import LLMgineWire
 import NIOCore
 
 import struct FoundationEssentials.Date
@@ -20,6 +20,10 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// Unless they were so many bytes: several full TLS records, which gain nothing by waiting.
     private static let fullBytes = 64 << 10
     private static let rest = TimeAmount.microseconds(100)
+    /// How much is deflated before control may come between: less than a millisecond's worth.
+    private static let packingQuantum = 64 << 10
+    /// And before the other links of the loop get their turn.
+    private static let packingTurn = 256 << 10
     /// Control that the peer does not read; past it the link is closed.
     private static let maximumControlBytes = 8 << 20
 
@@ -27,16 +31,20 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
     let delegate: any LinkDelegate
     private let hello: HelloFrame
     private let settings: LinkSettings
+    private let compression: LinkCompression
+    /// Makes frames shorter; nil where the two ends have not agreed on that, and then there is no more to it than this.
+    var packer: FramePacker?
+    var compressed = CompressionTally()
     var machine: LinkMachine?
     var decoder = FrameDecoder()
-    private var texts = InternedTexts()
-    private var fragments = FragmentAssembly()
-    private var verdicts: TopicVerdicts?
+    var texts = InternedTexts()
+    var fragments = FragmentAssembly()
+    var verdicts: TopicVerdicts?
     var actions: [LinkAction] = []
     var context: ChannelHandlerContext?
     var tick: RepeatedTask?
-    private var limits = WireLimits()
-    private var maximumPayload: Int { limits.maximumPayload }
+    private(set) var limits = WireLimits()
+    var maximumPayload: Int { limits.maximumPayload }
     var isEstablished = false
     var isPerforming = false
     var isOver = false
@@ -56,7 +64,7 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     init(
         connection: LinkConnection, delegate: any LinkDelegate, hello: HelloFrame, settings: LinkSettings,
-        continuing: LinkConnection? = nil,
+        compression: LinkCompression = .off, continuing: LinkConnection? = nil,
         onIdentified: @escaping () -> Void = {}
     ) {
         self.onIdentified = onIdentified
@@ -65,6 +73,7 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
         self.delegate = delegate
         self.hello = hello
         self.settings = settings
+        self.compression = compression
     }
 
     static var now: Duration { .nanoseconds(Int64(clamping: NIODeadline.now().uptimeNanoseconds)) }
@@ -81,7 +90,9 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
         credentials = admitted.credentials
         onIdentified()
         let certified = PeerIdentity(cluster: admitted.identity.cluster, node: admitted.identity.node, roles: admitted.roles)
-        machine = LinkMachine(role: connection.role, ours: hello, certified: certified, settings: settings)
+        var ours = hello
+        if compression.applies(to: context.channel.remoteAddress) { ours.features.insert(.compression) }
+        machine = LinkMachine(role: connection.role, ours: ours, certified: certified, settings: settings)
         machine?.opened(at: LinkHandler.now, into: &actions)
         perform(context)
         startTicking(on: context.eventLoop)
@@ -196,28 +207,34 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// A flush that found many small messages shows that they come faster than one by one is worth a wake-up, a TLS record, a system call and
     /// the same again at the other end: then the loop rests before it looks again, as network cards do with interrupts. So an event that
     /// comes alone goes out at once, and at 160,000 a second and more they go out by the dozen, at most 100 us later.
-    func flush() {
+    /// - Parameter isLast: whether there is no later: then other links wait, if what is compressed takes its time.
+    func flush(isLast: Bool = false) {
         repeat {
             connection.beginFlush()
             guard let context, isEstablished, !isOver, !move.isHolding else {
                 _ = connection.endFlush()  // what there is goes out once the link is established, or never
                 return
             }
-            let written = write(context)
+            let written = write(context, isLast: isLast)
             guard context.channel.isWritable else { return }  // it says when it is again
+            if written.isInterrupted { return rest(context) }
             if written.messages >= LinkHandler.busyMessages, written.bytes < LinkHandler.fullBytes { return rest(context) }
         } while !connection.endFlush()
     }
 
-    private func write(_ context: ChannelHandlerContext) -> (messages: Int, bytes: Int) {
-        var written = (messages: 0, bytes: 0)
+    private func write(_ context: ChannelHandlerContext, isLast: Bool) -> (messages: Int, bytes: Int, isInterrupted: Bool) {
+        var written = (messages: 0, bytes: 0, isInterrupted: false)
         while context.channel.isWritable {
-            let drained = connection.drain(maximum: LinkHandler.flushQuantum)
-            for buffer in drained.buffers { context.write(Self.wrapOutboundOut(buffer), promise: nil) }
+            let drained = connection.drain(maximum: packer == nil ? LinkHandler.flushQuantum : LinkHandler.packingQuantum)
+            for buffer in packer == nil ? drained.buffers : packed(drained) { context.write(Self.wrapOutboundOut(buffer), promise: nil) }
             if !drained.buffers.isEmpty { context.flush() }
             written.messages += drained.messages
             written.bytes += drained.bytes
             guard drained.hasMore else { break }
+            if packer != nil, written.bytes >= LinkHandler.packingTurn, !isLast {
+                written.isInterrupted = true
+                break
+            }
         }
         return written
     }
@@ -253,7 +270,7 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
         switch action {
         case .send(let frame) where move.isHolding: frame.write(into: &move.held)
         case .send(let frame):
-            if case .goodbye = frame { flush() }  // what was queued before it goes before it
+            if case .goodbye = frame { flush(isLast: true) }  // what was queued before it goes before it
             var buffer = context.channel.allocator.buffer(capacity: 64)
             frame.write(into: &buffer)
             context.writeAndFlush(Self.wrapOutboundOut(buffer), promise: nil)
@@ -265,11 +282,14 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
             limits = session.limits
             decoder.maximumFrame = session.limits.maximumFrame
             connection.update { $0.agreed(session.limits) }
+            if session.features.contains(.compression) { beginCompression(session.limits) }
             delegate.linkEstablished(connection, session: session)
             verdicts = delegate.linkRules(connection).map(TopicVerdicts.init)
             flush()
         case .deliver(let frame):
             do throws(LLMgineError) { try deliver(frame) } catch { fail(error, context) }
+        case .inflate(let frame):
+            do throws(LLMgineError) { try inflate(frame) } catch { fail(error, context) }
         case .peerInterest(let version, let hash): delegate.linkPeerInterest(connection, version: version, hash: hash)
         case .peerMoved: peerMoved()
         case .peerLeaving(let deadline): delegate.linkPeerLeaving(connection, deadline: deadline)
@@ -292,98 +312,5 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
         move.successor?.channel.close(promise: nil)
         connection.ended()
         delegate.linkClosed(connection, closure, wasEstablished: isEstablished)
-    }
-
-    // MARK: Frames with messages
-
-    private func deliver(_ frame: Frame) throws(LLMgineError) {
-        switch frame {
-        case .intern(let intern):
-            try texts.define(intern)
-            if intern.id == 1 { verdicts?.forget() }
-        case .data(let data): try deliver(data)
-        case .fragment(let fragment): try deliver(fragment)
-        case .request(let request):
-            let index = try request.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
-            try delegate.linkReceived(connection, frame, message: try message(of: index, needsTopic: true))
-        case .reply(let reply):
-            let index = try reply.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
-            try delegate.linkReceived(connection, frame, message: try message(of: index, needsTopic: false))
-        default: try delegate.linkReceived(connection, frame)
-        }
-    }
-
-    /// - Parameter announced: the payload bytes whose credit was counted when the first part of the message came.
-    private func deliver(_ data: DataFrame, announced: UInt64? = nil) throws(LLMgineError) {
-        let index = try data.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
-        if let announced, announced != UInt64(index.payloadBytes) {
-            throw LLMgineError(.malformedFrame, "FRAGMENT: a payload of \(index.payloadBytes) bytes, announced were \(announced)")
-        }
-        guard verdicts == nil else { return try deliver(data, judging: index, isCounted: announced != nil) }
-        try delegate.linkReceived(
-            connection,
-            ReceivedData(
-                priority: data.priority, flows: data.flows, index: index, names: try names(of: index), isCounted: announced != nil))
-    }
-
-    private func deliver(_ fragment: FragmentFrame) throws(LLMgineError) {
-        if let head = fragment.head {
-            try fragments.check(fragment, head, limits: limits)
-            fragments.begin(fragment, head, for: try delegate.linkAnnounced(connection, head))
-        } else {
-            let announced = fragments.head(fragment.number)?.payloadBytes
-            if let data = try fragments.proceed(fragment) { try deliver(data, announced: announced) }
-        }
-    }
-
-    /// Delivers those of the messages that the peer may publish, by the literal topic of each.
-    private func deliver(_ data: DataFrame, judging index: MessageIndex, isCounted: Bool) throws(LLMgineError) {
-        var refused: Set<UInt32> = []
-        for entry in index.entries {
-            let isAdmitted = try verdicts?.admits(entry.topicRef, try texts.topic(entry.topicRef)) ?? true
-            if !isAdmitted { refused.insert(entry.topicRef) }
-        }
-        // All have a topic, which `index` and `names` make sure of, so what is refused is refused as a whole and nothing more can be wrong.
-        let names = try names(of: index)
-        guard !refused.isEmpty else {
-            return try delegate.linkReceived(
-                connection, ReceivedData(priority: data.priority, flows: data.flows, index: index, names: names, isCounted: isCounted))
-        }
-        let kept = index.filtered { !refused.contains($0.topicRef) }
-        let positions = index.entries.indices.filter { refused.contains(index.entries[$0].topicRef) }
-        try delegate.linkReceived(
-            connection,
-            ReceivedData(
-                priority: data.priority, flows: data.flows, index: kept, names: kept.count == 0 ? names : try self.names(of: kept),
-                isCounted: isCounted, refused: (positions.count, index.payloadBytes - kept.payloadBytes, Set(positions))))
-    }
-
-    private func names(of index: MessageIndex) throws(LLMgineError) -> ReceivedData.Names {
-        guard let first = index.entries.first else { throw LLMgineError(.malformedFrame, "DATA without a message") }
-        let topic = try texts.topic(first.topicRef)
-        let type = try texts.eventType(first.typeRef)
-        if index.entries.allSatisfy({ $0.topicRef == first.topicRef && $0.typeRef == first.typeRef }) {
-            return .same(topic, eventType: type)
-        }
-        var names: [(topic: Topic, eventType: String?)] = []
-        names.reserveCapacity(index.count)
-        for entry in index.entries { names.append((try texts.topic(entry.topicRef), try texts.eventType(entry.typeRef))) }
-        return .each(names)
-    }
-
-    private func message(of index: MessageIndex, needsTopic: Bool) throws(LLMgineError) -> Message {
-        guard let entry = index.entries.first else { throw LLMgineError(.malformedFrame, "a request or reply without its message") }
-        let topic = needsTopic || entry.topicRef != 0 ? try texts.topic(entry.topicRef) : LinkConnection.replyTopic
-        return Message(index[0], topic: topic, eventType: try texts.eventType(entry.typeRef), priority: .normal)
-    }
-
-}
-
-extension Message {
-    /// A message of a link, with its numbers looked up.
-    package init(_ wire: WireMessage, topic: Topic, eventType: String?, priority: Priority) {
-        self.init(
-            topic: topic, payload: wire.payload, eventType: eventType, priority: priority, session: wire.session, headers: wire.headers,
-            trace: wire.trace, timeToLive: wire.timeToLive)
     }
 }

@@ -14,16 +14,20 @@ package struct LinkEndpoint: Sendable {
     package var hello: @Sendable () -> HelloFrame
     package var settings: LinkSettings
     package var limits: WireLimits
+    /// Which links to offer compression on.
+    package var compression: LinkCompression
     package var group: MultiThreadedEventLoopGroup
 
     package init(
         material: TLSMaterial, limits: WireLimits, group: MultiThreadedEventLoopGroup, settings: LinkSettings = LinkSettings(),
+        compression: LinkCompression = .off,
         hello: @escaping @Sendable () -> HelloFrame
     ) {
         self.certificates = CurrentMaterial(material)
         self.hello = hello
         self.settings = settings
         self.limits = limits
+        self.compression = compression
         self.group = group
     }
 
@@ -90,7 +94,9 @@ package struct LinkEndpoint: Sendable {
         hello.isContinuation = link != nil
         let connection = LinkConnection(role: role, address: address, eventLoop: channel.eventLoop, limits: limits)
         try channel.pipeline.syncOperations.addHandler(
-            LinkHandler(connection: connection, delegate: delegate, hello: hello, settings: settings, continuing: link) { [desk] in
+            LinkHandler(
+                connection: connection, delegate: delegate, hello: hello, settings: settings, compression: compression, continuing: link
+            ) { [desk] in
                 if let ticket { desk.identified(ticket) }
             })
     }

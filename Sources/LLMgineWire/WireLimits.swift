@@ -24,6 +24,8 @@ package struct WireLimits: Sendable, Hashable {
 
     /// Flows that one DATA frame may address.
     package static let flowsPerData = 256
+    /// How many times as long as its deflated form a run may be, 100: so what a peer's frames cost stays in proportion to what it sends.
+    package static let inflation = 100
     /// Messages that one direction of a link may have under way in fragments.
     package static let openFragments = 1024
     /// Texts that one direction of a link may intern before it starts over.

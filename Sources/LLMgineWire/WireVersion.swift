@@ -22,7 +22,9 @@ package struct WireFeatures: OptionSet, Sendable, Hashable {
 
     /// A link can change over to another connection: MOVED and RENEW.
     package static let moving = WireFeatures(rawValue: 1 << 0)
+    /// Frames can come in COMPRESSED. Offered only where the settings ask for it.
+    package static let compression = WireFeatures(rawValue: 1 << 1)
 
-    /// What this build can do.
+    /// What this build offers everywhere.
     package static let supported: WireFeatures = [.moving]
 }

@@ -5,7 +5,7 @@ import Testing
 
     @Test func `has every folder of Sources and Tests in its table and in the manifest`() throws {
         let folders = try tree.folders(in: "Sources")
-        #expect(folders == Layers.modules.map(\.name).sorted())
+        #expect(folders == (Layers.modules.map(\.name) + Layers.libraries).sorted())
         let manifest = try tree.text(of: "Package.swift")
         for folder in folders {
             let declared = ["module(\"\(folder)\"", "            \"\(folder)\",\n", "name: \"\(folder)\""].contains {

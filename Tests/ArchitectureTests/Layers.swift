@@ -53,6 +53,9 @@ enum Layers {
         shell(6, "Command", "", "Core", "LLM", "Bus", "Node", "Transport", "Observability", "Workers", "OTLP", "OTLPSink"),
     ]
 
+    /// Libraries of the system, by the folder of their module map.
+    static let libraries = ["CZlib"]
+
     /// What reaches a socket, a thread, a clock, a file or a random source, and what brings all of Foundation with it.
     static let impure: Set<String> = [
         "NIOPosix", "NIOSSL", "NIOTLS", "NIOHTTP1", "NIOConcurrencyHelpers", "Foundation", "FoundationNetworking", "Dispatch", "Glibc",

@@ -44,10 +44,18 @@ final class Machine: Sendable {
 
     /// Starts a node on a free port and waits until it listens.
     func node(_ name: String, certificates: String? = nil, _ settings: String...) async throws -> RunningNode {
+        try await node(name, certificates: certificates, environment: [:], settings)
+    }
+
+    /// The same with variables in its environment.
+    func node(
+        _ name: String, certificates: String? = nil, environment: [String: String], _ settings: [String]
+    ) async throws -> RunningNode {
         let own = ["certificates.directory=\(certificates ?? path(name))", "node.listen=127.0.0.1:0"]
         let child = try ChildProcess(
             "node \(name)", executable: Machine.program("llmgine"),
-            arguments: ["node", "--until-input-ends"] + (own + settings).flatMap { ["--set", $0] }, environment: Machine.environment)
+            arguments: ["node", "--until-input-ends"] + (own + settings).flatMap { ["--set", $0] },
+            environment: Machine.environment.merging(environment.mapValues(Optional.some)) { $1 })
         let line = try await child.line(.error, containing: "listening")
         guard let address = line.split(separator: " ").first(where: { $0.hasPrefix("address=") })?.dropFirst("address=".count) else {
             throw LLMgineError(.badPayload, "no address in \(line)")
@@ -59,10 +67,10 @@ final class Machine: Sendable {
     func run(_ arguments: String..., input: String? = nil) async throws -> Finished { try await run(arguments, input: input) }
 
     /// The same with a list of arguments.
-    func run(_ arguments: [String], input: String? = nil) async throws -> Finished {
+    func run(_ arguments: [String], input: String? = nil, environment: [String: String] = [:]) async throws -> Finished {
         let child = try ChildProcess(
             "llmgine \(arguments.prefix(2).joined(separator: " "))", executable: Machine.program("llmgine"), arguments: arguments,
-            environment: Machine.environment)
+            environment: Machine.environment.merging(environment.mapValues(Optional.some)) { $1 })
         if let input { try child.write(input) }
         child.endInput()
         return await Finished(child)

@@ -117,6 +117,7 @@ import Testing
         case .ping: #expect(actions == [.send(.pong(PongFrame(nonce: 7))), .peerInterest(version: 8, hash: 9)])
         case .pong: #expect(actions == [])
         case .moved: #expect(actions == [.peerMoved])
+        case .compressed: #expect(actions.goodbyeCode == CloseReason.unexpectedFrame.rawValue)  // nobody has offered it
         case .leaving: #expect(actions == [.peerLeaving(deadline: .seconds(5))])
         case .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .ack, .fragment, .drain, .drained, .request,
             .reply, .replyError, .replyCredit, .cancel, .gossip, .renew:
@@ -184,6 +185,69 @@ import Testing
         #expect(actions.closure?.reason == .shuttingDown)
     }
 
+    @Test func `inflates only where both ends have offered it`() {
+        for (here, there) in [(false, false), (true, false), (false, true), (true, true)] {
+            var (ours, theirs) = (Peer.a.hello, Peer.b.hello)
+            if here { ours.features.insert(.compression) }
+            if there { theirs.features.insert(.compression) }
+            var link = LinkMachine(role: .dialer, ours: ours, certified: Peer.b.identity)
+            _ = link.opened(at: .zero)
+            #expect(link.received(.hello(theirs)).closure == nil)
+            let frame = CompressedFrame(length: 12, deflated: ByteBuffer(bytes: [1]))
+            if here, there {
+                #expect(link.received(.compressed(frame)) == [.inflate(frame)])
+            } else {
+                let actions = link.received(.compressed(frame))
+                #expect(actions.closure == LinkClosure(.unexpectedFrame, by: .us, detail: "COMPRESSED, which was not agreed on"))
+            }
+        }
+    }
+
+    @Test func `does without what a peer of an earlier version has not heard of`() {
+        var ours = Peer.a.hello
+        ours.features.insert(.compression)
+        var (old, later) = (Peer.b.hello, Peer.b.hello)
+        old.features = []
+        later.features = WireFeatures(rawValue: .max)
+        let all: WireFeatures = [.moving, .compression]
+        for (theirs, agreed) in [(old, WireFeatures()), (later, all)] {
+            var link = LinkMachine(role: .acceptor, ours: ours, certified: Peer.b.identity)
+            _ = link.opened(at: .zero)
+            _ = link.received(.hello(theirs))
+            #expect(link.session?.features == agreed)
+        }
+    }
+
+    /// Ticks every quarter of a second, with bytes so that the link is not taken for dead. - Returns: when it closes, and how.
+    private func close(of link: inout LinkMachine, ticks: Int) -> (tick: Int, closure: LinkClosure)? {
+        for tick in 1...ticks {
+            link.bytesArrived(at: .milliseconds(250 * tick))
+            if let closure = link.ticked(at: .milliseconds(250 * tick)).closure { return (tick, closure) }
+        }
+        return nil
+    }
+
+    @Test func `waits ten seconds for the interest of a member of the mesh`() {
+        var silent = LinkMachine.established(isSilent: true)
+        let end = close(of: &silent, ticks: 100)
+        #expect(end?.tick == 40)
+        #expect(end?.closure.reason == .interestTimeout)
+        var told = LinkMachine.established(isSilent: true)
+        #expect(close(of: &told, ticks: 39) == nil)
+        _ = told.received(.sample(.interest))
+        #expect(close(of: &told, ticks: 100) == nil)
+    }
+
+    @Test func `waits for no interest of a leaf, and not while it is held up itself`() {
+        var hello = Peer.b.hello
+        hello.kind = .leaf
+        var leaf = LinkMachine.established(with: hello, isSilent: true)
+        #expect(close(of: &leaf, ticks: 100) == nil)
+        var late = LinkMachine.established(isSilent: true)
+        late.bytesArrived(at: .seconds(60))
+        #expect(late.ticked(at: .seconds(60)).closure == nil)
+    }
+
     @Test func `closes on a flood of control frames`() {
         var link = LinkMachine.established()
         let answers = (0..<1001).map { _ in link.received(.sample(.ping), at: .seconds(1)) }
@@ -247,6 +311,7 @@ extension Frame {
         case .goodbye: .goodbye(GoodbyeFrame(code: CloseReason.shuttingDown.rawValue, detail: "bye"))
         case .moved: .moved(MovedFrame())
         case .renew: .renew(RenewFrame())
+        case .compressed: .compressed(CompressedFrame(length: 12, deflated: message))
         case .interest: .interest(InterestFrame(kind: .delta, fromVersion: 1, toVersion: 2, adds: []))
         case .interestAck: .interestAck(InterestAckFrame(version: 1))
         case .interestWanted: .interestWanted(InterestWantedFrame(sinceVersion: 0))
@@ -279,12 +344,14 @@ extension LinkMachine {
         return link
     }
 
-    static func established(at now: Duration = .zero, with hello: HelloFrame = Peer.b.hello, settings: LinkSettings = LinkSettings())
-        -> LinkMachine
-    {
+    /// - Parameter isSilent: whether the peer has not told its interest.
+    static func established(
+        at now: Duration = .zero, with hello: HelloFrame = Peer.b.hello, settings: LinkSettings = LinkSettings(), isSilent: Bool = false
+    ) -> LinkMachine {
         var link = LinkMachine(role: .dialer, ours: Peer.a.hello, certified: Peer.b.identity, settings: settings)
         _ = link.opened(at: now)
         _ = link.received(.hello(hello), at: now)
+        if !isSilent { _ = link.received(.sample(.interest), at: now) }
         return link
     }
 

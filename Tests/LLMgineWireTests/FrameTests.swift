@@ -57,7 +57,11 @@ import Testing
         var longer = golden.bytes
         longer.writeInteger(0, as: UInt8.self)
         let isOpen = golden.frame.type == .hello || golden.frame.type == .reject
-        if case .fragment(var fragment) = golden.frame {
+        if case .compressed(var run) = golden.frame {
+            // Up to the end as well: what deflate does not make is refused when it is inflated.
+            run.deflated.writeInteger(0, as: UInt8.self)
+            #expect(try Exercise.frames(in: longer.withFixedLength) == [.compressed(run)])
+        } else if case .fragment(var fragment) = golden.frame {
             fragment.bytes.writeInteger(0, as: UInt8.self)  // the part goes up to the end, wherever that is
             #expect(try Exercise.frames(in: longer.withFixedLength) == [.fragment(fragment)])
         } else if isOpen {
@@ -112,6 +116,8 @@ import Testing
         ("malformedFrame", "20 00 01 03eda080"),  // half a surrogate pair
         ("malformedFrame", "05 00 8180808080 8001"),  // a deadline of more than 139 years
         ("malformedFrame", "31 00 4d 02 04000100"),  // last is 2
+        ("malformedFrame", "09 00 05 01"),  // a run too short for a frame
+        ("malformedFrame", "09 00 06"),  // nothing to inflate
         ("malformedFrame", "01 00 4c4c4d48 01 01"),  // not our magic
         ("malformedFrame", "01 00 4c4c4d47 02 01"),  // versions 2 down to 1
     ])

@@ -58,6 +58,10 @@ struct Golden: Sendable, CustomTestStringConvertible {
             frame: .renew(RenewFrame()),
             hex: "000000020800"),
         Golden(
+            name: "COMPRESSED",
+            frame: .compressed(Run.golden),
+            hex: "000000300900" + "37" + "636060603661f0656060e0556060e4cc2f4a492d2ad64b2d850830c1044a8b81025c4a0c9c8c0d0e0d0d0d2c00"),
+        Golden(
             name: "INTEREST",
             frame: .interest(InterestFrame(kind: .delta, fromVersion: 4, toVersion: 6, adds: entries, removes: [1, 200])),
             hex: "0000005a100000040603090002086f72646572732e3e05612e2a2e63000088278020808080020a0101166c6c6d67696e652e6c6c6d2e656d"

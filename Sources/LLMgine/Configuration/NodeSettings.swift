@@ -1,4 +1,5 @@
 public import struct LLMgineNode.TopicPermission
+public import enum LLMgineTransport.LinkCompression
 
 /// How a node runs, as far as an operator decides it: read from a YAML file, the environment and flags.
 ///
@@ -71,6 +72,12 @@ public struct NodeSettings: Sendable, Hashable {
         }
     }
 
+    /// How the node speaks with others.
+    public struct Links: Sendable, Hashable {
+        /// On which links what is sent is compressed, if the other node wants it, too.
+        public var compression = LinkCompression.off
+    }
+
     /// What the node takes at most.
     public struct Limits: Sendable, Hashable {
         /// The largest payload of one message over a link, in bytes; at most 16 MiB.
@@ -93,6 +100,8 @@ public struct NodeSettings: Sendable, Hashable {
     public var store = Store()
     /// What the node logs.
     public var log = Log()
+    /// How the node speaks with others.
+    public var links = Links()
     /// What the node takes at most.
     public var limits = Limits()
     /// Who may publish and subscribe to what; empty allows everyone everything.

@@ -51,6 +51,10 @@ extension Setting {
             "Who may publish and subscribe to what, in sentences; empty allows every node of the cluster everything."),
         .choice("log.level", \.log.level, "The least level that is logged."),
         .choice("log.format", \.log.format, "Whether log lines are for people or one JSON object each."),
+        .choice(
+            "links.compression", \.links.compression,
+            "On which links what is sent is compressed, if the other node wants it too; auto: those that leave loopback and private networks."
+        ),
         .size("limits.maximumPayload", \.limits.maximumPayload, "The largest payload of one message over a link.", in: 1 << 10...16 << 20),
         .size(
             "limits.memoryBudget", \.limits.memoryBudget,

@@ -68,11 +68,17 @@ struct NodesCommand: AsyncParsableCommand {
                     + (blocked.isDemoted ? ", publishers do not" : "")
             }
         }
+        let compressed = status.links.compactMap { link in
+            link.compression.map { bytes in
+                "compressed: to \(link.peer) \(NodesCommand.size(bytes.sentBytes)) as \(NodesCommand.size(bytes.sentWireBytes)), "
+                    + "from \(link.peer) \(NodesCommand.size(bytes.receivedBytes)) as \(NodesCommand.size(bytes.receivedWireBytes))"
+            }
+        }
         let memory = status.memory
         let line =
             "memory for peers: \(NodesCommand.size(memory.exclusive)) exclusive, \(NodesCommand.size(memory.floating)) floating of "
             + "\(NodesCommand.size(memory.budget)), \(memory.waiting) waiting"
-        return ([table.text] + slow + [line]).joined(separator: "\n")
+        return ([table.text] + slow + compressed + [line]).joined(separator: "\n")
     }
 
     private static func room(_ messages: UInt64, _ bytes: UInt64) -> String { "\(messages) / \(size(bytes))" }

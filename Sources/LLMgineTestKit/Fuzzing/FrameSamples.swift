@@ -28,6 +28,7 @@ package enum FrameSamples {
         .cancel(CancelFrame(request: 1)),
         .gossip(GossipFrame(members: [])),
         .renew(RenewFrame()),
+        .compressed(compressed),
         .moved(MovedFrame()),
         .leaving(LeavingFrame(deadline: .seconds(1))),
         .goodbye(GoodbyeFrame(code: 12, detail: "bye")),
@@ -36,6 +37,17 @@ package enum FrameSamples {
 
     private static let entry = InterestFrame.Entry(
         flow: 1, kind: .events, filters: ["orders.>"], group: nil, whenFull: .dropOldest, windowMessages: 8, windowBytes: 800)
+
+    /// Two CANCEL frames in a stored block, which is how deflate writes what it cannot make shorter.
+    private static let compressed: CompressedFrame = {
+        var run = ByteBuffer()
+        for request in 2...3 as ClosedRange<UInt64> { Frame.cancel(CancelFrame(request: request)).write(into: &run) }
+        var deflated = ByteBuffer(bytes: [1])
+        deflated.writeInteger(UInt16(run.readableBytes), endianness: .little)
+        deflated.writeInteger(~UInt16(run.readableBytes), endianness: .little)
+        deflated.writeImmutableBuffer(run)
+        return CompressedFrame(length: UInt64(run.readableBytes), deflated: deflated)
+    }()
 
     private static let message: ByteBuffer = {
         var run = ByteBuffer()

@@ -23,10 +23,16 @@ package struct FuzzedLink: ~Copyable {
     private var decoder = FrameDecoder()
     private var texts = InternedTexts()
     private var now = Duration.zero
-    private var maximumPayload = WireLimits.defaultPayload
+    private var limits = WireLimits()
+    private let inflater = Inflater()
 
-    package static let ours = HelloFrame(cluster: "fuzz", node: "here", incarnation: Incarnation(1), limits: WireLimits())
-    package static let theirs = HelloFrame(cluster: "fuzz", node: "there", incarnation: Incarnation(1), limits: WireLimits())
+    package static let ours = hello(of: "here")
+    package static let theirs = hello(of: "there")
+
+    private static func hello(of node: NodeID) -> HelloFrame {
+        HelloFrame(
+            cluster: "fuzz", node: node, incarnation: Incarnation(1), limits: WireLimits(), features: [.supported, .compression])
+    }
 
     /// A link of which everything up to the start went well.
     package init(at start: Start) {
@@ -104,11 +110,14 @@ package struct FuzzedLink: ~Copyable {
                 if session.peer.node != FuzzedLink.theirs.node { complaints.append("another node than the certified one was let in") }
                 isEstablished = true
                 decoder.maximumFrame = session.limits.maximumFrame
-                maximumPayload = session.limits.maximumPayload
+                limits = session.limits
             case .deliver(let frame):
                 if !isEstablished { complaints.append("a frame came through before the handshake") }
                 delivered += 1
                 do throws(LLMgineError) { try look(into: frame) } catch { fail(error) }
+            case .inflate(let compressed):
+                if !isEstablished { complaints.append("something is inflated before the handshake") }
+                inflate(compressed)
             case .peerInterest, .peerMoved, .peerLeaving:
                 if !isEstablished { complaints.append("\(action) before the handshake") }
             case .close(let closure): self.closure = closure
@@ -116,13 +125,21 @@ package struct FuzzedLink: ~Copyable {
         }
     }
 
+    private mutating func inflate(_ compressed: CompressedFrame) {
+        do throws(LLMgineError) {
+            let run = try compressed.run(with: inflater, limits: limits)
+            if run.readableBytes > limits.maximumFrame { complaints.append("\(run.readableBytes) bytes came out of a COMPRESSED") }
+            decoder.unpack(run)
+        } catch { fail(error) }
+    }
+
     private mutating func look(into frame: Frame) throws(LLMgineError) {
         let index: MessageIndex
         switch frame {
         case .intern(let intern): return try texts.define(intern)
-        case .data(let data): index = try data.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
-        case .request(let request): index = try request.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
-        case .reply(let reply): index = try reply.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
+        case .data(let data): index = try data.index(highestIntern: texts.highest, maximumPayload: limits.maximumPayload)
+        case .request(let request): index = try request.index(highestIntern: texts.highest, maximumPayload: limits.maximumPayload)
+        case .reply(let reply): index = try reply.index(highestIntern: texts.highest, maximumPayload: limits.maximumPayload)
         default: return
         }
         for (place, entry) in index.entries.enumerated() {

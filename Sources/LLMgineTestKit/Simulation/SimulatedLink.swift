@@ -238,6 +238,7 @@ final class SimulatedLink {
             do throws(LLMgineError) { try deliver(frame) } catch { fail(error) }
         case .peerInterest(let version, let hash):
             node.tell { [id] in $0.peerReportedInterest(id, version: version, hash: hash, into: &$1) }
+        case .inflate: simulation.fault("\(peer.name) compresses frames, which nobody agreed on")
         case .peerMoved: simulation.fault("\(peer.name) moves a link to another connection, which nobody asked for")
         case .peerLeaving: node.tell { [id] in $0.peerLeaving(id, into: &$1) }
         case .close(let closure):
@@ -266,7 +267,7 @@ final class SimulatedLink {
         if isEstablished { simulation.tally.linksLost += 1 }
         switch closure.reason {
         case .malformed, .limitExceeded, .unexpectedFrame, .creditOverdrawn, .tooManyFrames, .tooSlow, .unspecified, .versionMismatch,
-            .clusterMismatch, .identityMismatch:
+            .clusterMismatch, .identityMismatch, .interestTimeout:
             if !wire.isTainted { simulation.fault("\(node.name) closes the link to \(peer.name): \(closure.error)") }
         case .ownNode, .duplicateIdentity, .handshakeTimeout, .duplicateLink, .superseded, .shuttingDown, .keepaliveTimeout,
             .connectionLost, .tlsFailure, .certificateExpired:

@@ -230,7 +230,8 @@ extension SimulatedNode {
         case .replyCredit(let credit): link.requests[credit.request]?.granted(credit.maximumMessages)
         case .cancel(let cancel): link.requests[cancel.request]?.cancelled()
         case .ack: break  // all subscriptions of the simulation are delivered to at most once
-        case .hello, .reject, .ping, .pong, .leaving, .goodbye, .moved, .renew, .intern, .data, .fragment, .request, .reply, .unknown:
+        case .hello, .reject, .ping, .pong, .leaving, .goodbye, .moved, .renew, .compressed, .intern, .data, .fragment, .request, .reply,
+            .unknown:
             throw LLMgineError(.unexpectedFrame, "a frame reached the node that belongs to the link")
         }
     }

@@ -37,6 +37,7 @@ extension Frame {
         case .goodbye: .goodbye(try GoodbyeFrame(reading: &reader))
         case .moved: .moved(try MovedFrame(reading: &reader))
         case .renew: .renew(try RenewFrame(reading: &reader))
+        case .compressed: .compressed(try CompressedFrame(reading: &reader))
         case .interest: .interest(try InterestFrame(reading: &reader))
         case .interestAck: .interestAck(try InterestAckFrame(reading: &reader))
         case .interestWanted: .interestWanted(try InterestWantedFrame(reading: &reader))

@@ -33,6 +33,7 @@ extension Frame {
         case .goodbye(let body): body.write(into: &buffer)
         case .moved(let body): body.write(into: &buffer)
         case .renew(let body): body.write(into: &buffer)
+        case .compressed(let body): body.write(into: &buffer)
         case .interest(let body): body.write(into: &buffer)
         case .interestAck(let body): body.write(into: &buffer)
         case .interestWanted(let body): body.write(into: &buffer)

@@ -16,6 +16,7 @@ package struct FrameDecoder: Sendable {
     package var maximumFrame: Int
 
     private var read = ByteBuffer()  // not yet cut
+    private var run = ByteBuffer()  // came compressed, and comes before both
     private var partial = ByteBuffer()  // the start of one frame; `read` holds what comes after it
     private var failure: LLMgineError?
 
@@ -34,6 +35,9 @@ package struct FrameDecoder: Sendable {
         }
     }
 
+    /// Takes the frames that a COMPRESSED frame held: they come next.
+    package mutating func unpack(_ run: ByteBuffer) { self.run = run }
+
     /// Takes out what came and is part of no frame yet: for another decoder.
     package mutating func takePending() -> ByteBuffer {
         var pending = partial
@@ -49,14 +53,29 @@ package struct FrameDecoder: Sendable {
     package mutating func next() throws(LLMgineError) -> Frame? {
         if let failure { throw failure }
         do throws(LLMgineError) {
+            if run.readableBytes > 0 { return try Frame.read(try cutRun()) }
             guard let bytes = partial.readableBytes > 0 ? try completePartial() : try cut() else { return nil }
             return try Frame.read(bytes)
         } catch {
             failure = error
             read = ByteBuffer()
             partial = ByteBuffer()
+            run = ByteBuffer()
             throw error
         }
+    }
+
+    /// Cuts a frame off the run, which holds whole frames only, and none of those that never come compressed.
+    private mutating func cutRun() throws(LLMgineError) -> ByteBuffer {
+        guard let length = try announcedLength(in: run), run.readableBytes - FrameDecoder.lengthBytes >= length else {
+            throw LLMgineError(.malformedFrame, "COMPRESSED: a frame runs past the end")
+        }
+        run.moveReaderIndex(forwardBy: FrameDecoder.lengthBytes)
+        let type = run.getInteger(at: run.readerIndex, as: UInt8.self).flatMap(FrameType.init)
+        if let type, !type.mayBeCompressed { throw LLMgineError(.unexpectedFrame, "\(type.name) in COMPRESSED") }
+        let frame = run.readSlice(length: length) ?? ByteBuffer()
+        if run.readableBytes == 0 { run = ByteBuffer() }
+        return frame
     }
 
     /// Cuts a frame off the read; keeps the start of one as the partial and lets go of the read.

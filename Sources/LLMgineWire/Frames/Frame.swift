@@ -11,6 +11,7 @@ package enum Frame: Sendable, Hashable {
     indirect case goodbye(GoodbyeFrame)
     case moved(MovedFrame)
     case renew(RenewFrame)
+    indirect case compressed(CompressedFrame)
 
     // Interest
     indirect case interest(InterestFrame)
@@ -52,6 +53,7 @@ package enum Frame: Sendable, Hashable {
         case .goodbye: .goodbye
         case .moved: .moved
         case .renew: .renew
+        case .compressed: .compressed
         case .interest: .interest
         case .interestAck: .interestAck
         case .interestWanted: .interestWanted
@@ -85,6 +87,7 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
     case goodbye = 0x06
     case moved = 0x07
     case renew = 0x08
+    case compressed = 0x09
     case interest = 0x10
     case interestAck = 0x11
     case interestWanted = 0x12
@@ -115,6 +118,7 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
         case .goodbye: "GOODBYE"
         case .moved: "MOVED"
         case .renew: "RENEW"
+        case .compressed: "COMPRESSED"
         case .interest: "INTEREST"
         case .interestAck: "INTEREST_ACK"
         case .interestWanted: "INTEREST_WANTED"
@@ -133,6 +137,16 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
         case .replyCredit: "REPLY_CREDIT"
         case .cancel: "CANCEL"
         case .gossip: "GOSSIP"
+        }
+    }
+
+    /// Whether the frame may be part of a run in COMPRESSED: what the node says may, what the link itself says is never held up by anything.
+    package var mayBeCompressed: Bool {
+        switch self {
+        case .hello, .reject, .ping, .pong, .leaving, .goodbye, .moved, .compressed: false
+        case .renew, .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .ack, .gap, .fragment, .drain, .drained,
+            .request, .reply, .replyError, .replyCredit, .cancel, .gossip:
+            true
         }
     }
 }

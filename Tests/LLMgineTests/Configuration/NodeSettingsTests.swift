@@ -52,6 +52,8 @@ import Testing
             log:
               level: debug
               format: json
+            links:
+              compression: auto
             limits:
               maximumPayload: 64KiB
               stopDeadline: 1500ms
@@ -64,6 +66,7 @@ import Testing
         #expect(loaded.settings.telemetry.console)
         #expect(loaded.settings.log.level == .debug)
         #expect(loaded.settings.log.format == .json)
+        #expect(loaded.settings.links.compression == .auto)
         #expect(loaded.settings.limits.maximumPayload == 65_536)
         #expect(loaded.settings.limits.stopDeadline == .milliseconds(1500))
         #expect(loaded.settings.node.listen == "0.0.0.0:7400")
@@ -84,7 +87,7 @@ import Testing
         let loaded = try NodeSettings.load(environment: [
             "LLMGINE_NODE_SEEDS": "a:1, b:2", "LLMGINE_NODE_ROLES": "", "LLMGINE_WORKER_SLOTS": "2",
             "LLMGINE_TELEMETRY_SAMPLING_RATIO": "0.5",
-            "LLMGINE_TELEMETRY_CONSOLE": "true", "LLMGINE_LIMITS_STOP_DEADLINE": "2m",
+            "LLMGINE_TELEMETRY_CONSOLE": "true", "LLMGINE_LIMITS_STOP_DEADLINE": "2m", "LLMGINE_LINKS_COMPRESSION": "on",
         ])
         #expect(loaded.settings.node.seeds == ["a:1", "b:2"])
         #expect(loaded.settings.node.roles == [])
@@ -92,6 +95,7 @@ import Testing
         #expect(loaded.settings.telemetry.samplingRatio == 0.5)
         #expect(loaded.settings.telemetry.console)
         #expect(loaded.settings.limits.stopDeadline == .seconds(120))
+        #expect(loaded.settings.links.compression == .on)
     }
 
     @Test(arguments: [
@@ -116,6 +120,7 @@ import Testing
         ("telemetry:\n  console: sometimes\n", "telemetry.console (FILE): expected true or false"),
         ("telemetry:\n  samplingRatio: 2\n", "telemetry.samplingRatio (FILE): expected a number from 0 to 1"),
         ("log:\n  level: loud\n", "log.level (FILE): expected one of trace, debug, info, notice, warning, error, critical"),
+        ("links:\n  compression: zstd\n", "links.compression (FILE): expected one of off, on, auto"),
         ("limits:\n  maximumPayload: 64MiB\n", "limits.maximumPayload (FILE): expected a size from 1KiB to 16MiB, as 65536, 64KiB or 1MiB"),
         ("limits:\n  stopDeadline: 10\n", "limits.stopDeadline (FILE): expected a time from 0ms to 10m, as 500ms, 10s or 2m"),
         ("- a\n- b\n", "FILE: is not the YAML that was expected (sections with keys)"),

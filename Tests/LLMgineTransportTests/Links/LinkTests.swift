@@ -69,8 +69,11 @@ struct Neighbourhood {
     }
 
     /// What a node that is dialled by a rogue `b` reports, and what it says to the rogue.
-    func meet(opening: ByteBuffer, next: ByteBuffer = ByteBuffer()) async throws -> (ending: Ending, said: [Frame]) {
-        let a = try station("a")
+    func meet(
+        opening: ByteBuffer, next: ByteBuffer = ByteBuffer(), compression: LinkCompression = .off
+    ) async throws -> (ending: Ending, said: [Frame]) {
+        var a = try station("a")
+        a.endpoint.compression = compression
         let (listener, address) = try await a.listen()
         let rogue = try workshop.material("b", by: authority)
         let heard = try await Rogue.dial(address, opening: opening, next: next) { try rogue.secureClient($0) }
