@@ -277,3 +277,11 @@ let package = Package(
             ]),
     ]
 )
+
+// Tests/fuzz alone builds this: everything that it reaches is built anew, for libFuzzer.
+if Context.environment["LLMGINE_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "FuzzLinks", dependencies: ["LLMgineCore", "LLMgineWire", "LLMgineLink", External.nioCore], path: "Tests/FuzzLinks",
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
+}
