@@ -163,12 +163,12 @@ final class JournalFolder: Sendable {
 package struct DiskFaults: Sendable {
     /// Asked at each write with its length: how many bytes of it are written all the same, and the error number.
     package var write: @Sendable (_ bytes: Int) -> (taken: Int, error: Int32)?
-    /// Asked at each sync of a file: the error number. May block.
-    package var sync: @Sendable () -> Int32?
+    /// Asked before each sync of a file, whose path it is told: the error number. May block.
+    package var sync: @Sendable (_ path: String) -> Int32?
 
     package init(
         write: @escaping @Sendable (_ bytes: Int) -> (taken: Int, error: Int32)? = { _ in nil },
-        sync: @escaping @Sendable () -> Int32? = { nil }
+        sync: @escaping @Sendable (_ path: String) -> Int32? = { _ in nil }
     ) {
         self.write = write
         self.sync = sync
@@ -213,7 +213,7 @@ final class JournalFile: Sendable {
 
     /// Has what was appended on the disk.
     func sync() throws(LLMgineError) {
-        if let error = faults.sync() { throw JournalFolder.failure(path, "cannot be brought to the disk", error) }
+        if let error = faults.sync(path) { throw JournalFolder.failure(path, "cannot be brought to the disk", error) }
         guard fdatasync(descriptor) == 0 else { throw JournalFolder.failure(path, "cannot be brought to the disk") }
     }
 

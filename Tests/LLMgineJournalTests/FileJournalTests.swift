@@ -36,7 +36,7 @@ private final class Gate: Sendable {
     }
 
     /// Called on the thread of the journal.
-    func pass() -> Int32? {
+    func pass(_: String) -> Int32? {
         let isHeld = state.withLock { state in
             if state.isClosed { state.held += 1 }
             return state.isClosed
@@ -182,7 +182,7 @@ private final class Gate: Sendable {
         let place = try Place()
         defer { place.remove() }
         let isBroken = Mutex(false)
-        let faults = DiskFaults(sync: { isBroken.withLock { $0 } ? EIO : nil })
+        let faults = DiskFaults(sync: { _ in isBroken.withLock { $0 } ? EIO : nil })
         let journal = try FileJournal(path: place.path, options: .init(), logger: nil, faults: faults)
         _ = try await journal.append(event(1))
         isBroken.withLock { $0 = true }
