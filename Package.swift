@@ -145,6 +145,7 @@ let package = Package(
                 External.nioHTTPCompression, External.nioSSL, External.logging, External.lifecycle,
             ]),
 
+        module("LLMgineJournal", ["LLMgineCore", "LLMgineBus", External.nioCore, External.logging]),
         module(
             "LLMgineStore",
             ["LLMgineCore", "LLMgineResilience", "LLMgineBus", External.sqlite, External.nioCore, External.logging]),
@@ -154,7 +155,8 @@ let package = Package(
             "LLMgine",
             [
                 "LLMgineCore", "LLMgineLLM", "LLMgineResilience", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability",
-                "LLMgineWorkers", "LLMgineProviders", "LLMgineOTLPExporter", "LLMgineStore", External.configuration, External.lifecycle,
+                "LLMgineWorkers", "LLMgineProviders", "LLMgineOTLPExporter", "LLMgineStore", "LLMgineJournal", External.configuration,
+                External.lifecycle,
                 External.unixSignals,
                 External.logging,
             ]),
@@ -164,7 +166,7 @@ let package = Package(
             name: "LLMgineCommand",
             dependencies: [
                 "LLMgine", "LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability",
-                "LLMgineWorkers",
+                "LLMgineWorkers", "LLMgineJournal",
                 "LLMgineOTLP", "LLMgineOTLPSink",
                 External.arguments, External.configuration, External.lifecycle, External.unixSignals, External.logging, External.nioCore,
             ],
@@ -263,13 +265,17 @@ let package = Package(
                 "LLMgineCore", "LLMgineResilience", "LLMgineBus", "LLMgineStore", "LLMgineTestKit", External.sqlite, External.nioCore,
                 External.logging,
             ]),
+        tests(
+            "LLMgineJournalTests",
+            ["LLMgineCore", "LLMgineResilience", "LLMgineBus", "LLMgineNode", "LLMgineJournal", "LLMgineTestKit", External.nioCore]),
         tests("LLMgineTests", ["LLMgine", "LLMgineCore", "LLMgineOTLPExporter", External.logging]),
         tests("SimulationTests", ["LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineTestKit", External.nioCore]),
         tests("ArchitectureTests", []),
         tests(
             "IntegrationTests",
             [
-                "LLMgineCore", "LLMgineResilience", "LLMgineLLM", "LLMgineBus", "LLMgineStore", "LLMgineTestKit", External.nioCore,
+                "LLMgineCore", "LLMgineResilience", "LLMgineLLM", "LLMgineBus", "LLMgineStore", "LLMgineJournal", "LLMgineTestKit",
+                External.nioCore,
             ]),
     ]
 )

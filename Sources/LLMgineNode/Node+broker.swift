@@ -226,6 +226,8 @@ extension Node: ClusterAttachment {
         withdraw(subscriber.id)
     }
 
+    package func claimJournaled(_ obligation: String) { outlets.claimJournaled(obligation) }
+
     package func responding(_ responder: Responder) { announce(responder.entry) }
     package func stoppedResponding(_ responder: Responder) { withdraw(responder.id) }
 
