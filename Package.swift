@@ -148,6 +148,7 @@ let package = Package(
                 External.nioHTTPCompression, External.nioSSL, External.logging, External.lifecycle,
             ]),
 
+        module("LLMgineJournal", ["LLMgineCore", "LLMgineBus", External.nioCore, External.logging]),
         module(
             "LLMgineStore",
             ["LLMgineCore", "LLMgineResilience", "LLMgineBus", External.sqlite, External.nioCore, External.logging]),
@@ -157,7 +158,8 @@ let package = Package(
             "LLMgine",
             [
                 "LLMgineCore", "LLMgineLLM", "LLMgineResilience", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability",
-                "LLMgineWorkers", "LLMgineProviders", "LLMgineOTLPExporter", "LLMgineStore", External.configuration, External.lifecycle,
+                "LLMgineWorkers", "LLMgineProviders", "LLMgineOTLPExporter", "LLMgineStore", "LLMgineJournal", External.configuration,
+                External.lifecycle,
                 External.unixSignals,
                 External.logging,
             ]),
@@ -167,7 +169,7 @@ let package = Package(
             name: "LLMgineCommand",
             dependencies: [
                 "LLMgine", "LLMgineCore", "LLMgineLLM", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability",
-                "LLMgineWorkers",
+                "LLMgineWorkers", "LLMgineJournal",
                 "LLMgineOTLP", "LLMgineOTLPSink",
                 External.arguments, External.configuration, External.lifecycle, External.unixSignals, External.logging, External.nioCore,
             ],
@@ -266,14 +268,17 @@ let package = Package(
                 "LLMgineCore", "LLMgineResilience", "LLMgineBus", "LLMgineStore", "LLMgineTestKit", External.sqlite, External.nioCore,
                 External.logging,
             ]),
+        tests(
+            "LLMgineJournalTests",
+            ["LLMgineCore", "LLMgineResilience", "LLMgineBus", "LLMgineNode", "LLMgineJournal", "LLMgineTestKit", External.nioCore]),
         tests("LLMgineTests", ["LLMgine", "LLMgineCore", "LLMgineOTLPExporter", External.logging]),
         tests("SimulationTests", ["LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineTestKit", External.nioCore]),
         tests("ArchitectureTests", []),
         tests(
             "IntegrationTests",
             [
-                "LLMgineCore", "LLMgineResilience", "LLMgineLLM", "LLMgineBus", "LLMgineStore", "LLMgineTestKit", External.nioCore,
-                External.nioPosix,
+                "LLMgineCore", "LLMgineResilience", "LLMgineLLM", "LLMgineBus", "LLMgineStore", "LLMgineJournal", "LLMgineTestKit",
+                External.nioCore, External.nioPosix,
             ]),
     ]
 )

@@ -1,6 +1,7 @@
 // One import for an application: what it publishes, subscribes to, asks for and configures.
 @_exported public import LLMgineBus
 @_exported public import LLMgineCore
+@_exported public import LLMgineJournal
 @_exported public import LLMgineLLM
 @_exported public import LLMgineNode
 @_exported public import LLMgineObservability

@@ -12,8 +12,14 @@ package protocol ClusterAttachment: AnyObject, Sendable {
     func responding(_ responder: Responder)
     /// Tells the peers that it is gone.
     func stoppedResponding(_ responder: Responder)
+    /// Events of the journal are left for subscriptions that may be on other nodes: whoever goes by the name takes them.
+    func claimJournaled(_ obligation: String)
     /// Returns once every linked peer knows all subscriptions made so far.
     func established(deadline: Duration) async throws(LLMgineError)
+}
+
+extension ClusterAttachment {
+    package func claimJournaled(_ obligation: String) {}
 }
 
 extension MessageBus {

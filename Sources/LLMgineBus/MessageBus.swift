@@ -26,6 +26,8 @@ public final class MessageBus: Sendable {
     let eventSchedule: EventSchedule
     let approvals: ApprovalDesk
     let store: (any BusStore)?
+    /// Where durable events are written; nil without a journal.
+    package let journal: JournalDesk?
     let registry = Mutex(Registry())
     let sessions = SessionTable()
     let filters = FilterList()
@@ -53,14 +55,17 @@ public final class MessageBus: Sendable {
     /// - Parameters:
     ///   - observability: where spans, metrics and observed events go. Default: its own, with tracing off.
     ///   - store: where scheduled events, approvals and dead letters outlive the process; ``resume()`` takes up what is there. Default: none.
+    ///   - journal: where durable events outlive the process; each is delivered when its subscription is made again. Default: none.
     public init(
-        configuration: BusConfiguration = BusConfiguration(), observability: ObservabilityManager? = nil, store: (any BusStore)? = nil
+        configuration: BusConfiguration = BusConfiguration(), observability: ObservabilityManager? = nil, store: (any BusStore)? = nil,
+        journal: (any EventJournal)? = nil
     ) {
         self.configuration = configuration
         self.observability = observability ?? ObservabilityManager()
         self.identity = BusIdentity(node: configuration.name, incarnation: configuration.incarnation)
         timers = TimerQueue()
         self.store = store
+        self.journal = journal.map(JournalDesk.init)
         let contents = store?.takeContents() ?? StoreContents()
         deadLetters = DeadLetters(
             capacity: configuration.resilience.deadLetterCapacity, store: store, restored: contents.deadLetters)
@@ -77,6 +82,7 @@ public final class MessageBus: Sendable {
         services.announcer.announce(on: self)
         observeGauges()
         observeOperations()
+        takeUpJournal()
     }
 
     /// The name of the node that the bus belongs to.

@@ -22,7 +22,7 @@ struct Llmgine: AsyncParsableCommand {
         subcommands: [
             NodeCommand.self, CertificatesCommand.self, PublishCommand.self, SubscribeCommand.self, RequestCommand.self,
             GenerateCommand.self,
-            NodesCommand.self, TopCommand.self, DeadLettersCommand.self, OTLPSinkCommand.self, VersionCommand.self,
+            NodesCommand.self, TopCommand.self, DeadLettersCommand.self, JournalCommand.self, OTLPSinkCommand.self, VersionCommand.self,
         ])
 
     static func main() async {

@@ -188,7 +188,9 @@ extension Node {
         state.withLock { $0.relays[id] }?.closed(flow)
         bus.desk.responderRemoved(flow, link: id)
         if let outlet = link.outlet(flow) { outlets.withdrawn(outlet, isLeaving: link.isDraining) }
-        if let route = link.closed(flow) { bus.removeRemote(route) }
+        let (route, lost) = link.closed(flow)
+        noteLost(lost, to: link.peer, .subscription)
+        if let route { bus.removeRemote(route) }
     }
 
     /// A peer's interest is acknowledged once it is in effect here; a leaf's once it is in effect in the whole cluster.
@@ -223,6 +225,8 @@ extension Node: ClusterAttachment {
         inlet?.ending()
         withdraw(subscriber.id)
     }
+
+    package func claimJournaled(_ obligation: String) { outlets.claimJournaled(obligation) }
 
     package func responding(_ responder: Responder) { announce(responder.entry) }
     package func stoppedResponding(_ responder: Responder) { withdraw(responder.id) }

@@ -182,15 +182,17 @@ extension Node: LinkDelegate {
 
     package func linkClosed(_ connection: LinkConnection, _ closure: LinkClosure, wasEstablished: Bool) {
         let id = LinkID(connection.id)
-        let lost = connection.ended()
         let link = link(id)
+        // What is delivered at least once is kept apart, and sent again.
+        let lost = connection.ended().reduce(0) { link?.outlet($1.flow) == nil ? $0 + $1.messages : $0 }
+        if let link { noteLost(lost, to: link.peer, .link) }
         let level: Logger.Level = closure.reason == .shuttingDown || closure.reason == .duplicateLink ? .info : .warning
         logger.log(
             level: level, wasEstablished ? "link closed" : "connection refused",
             metadata: [
                 "peer": "\(link?.peer.description ?? "?")", "address": "\(connection.address)", "reason": "\(closure.reason.text)",
                 "by": "\(closure.origin)",
-                "detail": "\(closure.detail)", "lost": "\(lost.reduce(0) { $0 + $1.messages })",
+                "detail": "\(closure.detail)", "lost": "\(lost)",
             ])
         let address = connection.address
         let dialled = connection.role == .dialer

@@ -92,7 +92,8 @@ public final class Node: Service, Sendable {
         let busConfiguration = BusConfiguration(name: configuration.name)
         self.incarnation = busConfiguration.incarnation
         self.observability = observability ?? ObservabilityManager()
-        self.bus = MessageBus(configuration: busConfiguration, observability: self.observability, store: configuration.store)
+        self.bus = MessageBus(
+            configuration: busConfiguration, observability: self.observability, store: configuration.store, journal: configuration.journal)
         var log = logger ?? Logger(label: "llmgine.node")
         log[metadataKey: "node"] = "\(configuration.name)"
         self.logger = log

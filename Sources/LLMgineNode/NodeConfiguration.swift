@@ -45,6 +45,8 @@ public struct NodeConfiguration: Sendable {
     public var eventLoops: Int
     /// Where scheduled events, approvals and dead letters of the node's bus outlive the process. Default: none.
     public var store: (any BusStore)?
+    /// Where durable events of the node's bus outlive the process. Default: none.
+    public var journal: (any EventJournal)?
     /// How often the certificate files are looked at for changes. Default 5 s.
     public var certificateCheck: Duration
     /// On which links to compress what is sent. Default: none. The node at the other end must want it, too.
@@ -58,8 +60,8 @@ public struct NodeConfiguration: Sendable {
         seeds: [String] = [],
         certificates: CertificateSource = .directory("certs"), roles: [String] = [], zone: String = "", joinTimeout: Duration = .seconds(2),
         stopDeadline: Duration = .seconds(10), maximumPayload: Int = 1 << 20, eventLoops: Int? = nil,
-        memoryBudget: Int = 256 << 20, store: (any BusStore)? = nil, permissions: [TopicPermission] = [],
-        certificateCheck: Duration = .seconds(5), compression: LinkCompression = .off
+        memoryBudget: Int = 256 << 20, store: (any BusStore)? = nil, journal: (any EventJournal)? = nil,
+        permissions: [TopicPermission] = [], certificateCheck: Duration = .seconds(5), compression: LinkCompression = .off
     ) {
         self.name = name
         self.cluster = cluster
@@ -75,6 +77,7 @@ public struct NodeConfiguration: Sendable {
         self.maximumPayload = maximumPayload
         self.memoryBudget = memoryBudget
         self.store = store
+        self.journal = journal
         self.permissions = permissions
         self.compression = compression
         self.certificateCheck = max(certificateCheck, .milliseconds(10))

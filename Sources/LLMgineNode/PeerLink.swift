@@ -74,11 +74,13 @@ final class PeerLink: RemoteLink {
         return flow
     }
 
-    func closed(_ flow: UInt32) -> RemoteFlow? {
-        connection.update { outbox in _ = outbox.closed(flow: flow) }
+    /// The peer's subscription has ended. - Returns: its route, and how many events go with it that nobody keeps.
+    func closed(_ flow: UInt32) -> (route: RemoteFlow?, lost: Int) {
+        var lost = 0
+        connection.update { outbox in lost = outbox.closed(flow: flow) }
         return state.withLock { state in
             state.refused[flow] = nil
-            return state.routes.removeValue(forKey: flow)
+            return (state.routes.removeValue(forKey: flow), state.outlets[flow] == nil ? lost : 0)
         }
     }
 

@@ -346,7 +346,9 @@ package final class LinkConnection: Sendable {
             state.isClosed = true
             let waiters = state.waiters
             state.waiters = []
-            return (state.outbox.queued, waiters)
+            let lost = state.outbox.queued
+            for (flow, _) in lost { state.outbox.closed(flow: flow) }  // told once
+            return (lost, waiters)
         }
         for waiter in waiters { waiter.continuation.resume(returning: false) }
         return lost

@@ -40,17 +40,19 @@ enum Layers {
         shell(4, "Workers", "Core", "LLM", "Bus", "Node", "Observability"),
         shell(4, "Providers", "Core", "LLM", "Observability"),
         shell(4, "Store", "Core", "Resilience", "Bus"),
+        shell(4, "Journal", "Core", "Bus"),
         shell(4, "OTLPExporter", "OTLP", "Observability"),
         shell(4, "OTLPSink", "OTLP"),
 
         shell(
-            5, "", "Core", "LLM", "Resilience", "Bus", "Node", "Transport", "Observability", "Workers", "Providers", "Store", "OTLPExporter"
+            5, "", "Core", "LLM", "Resilience", "Bus", "Node", "Transport", "Observability", "Workers", "Providers", "Store", "Journal",
+            "OTLPExporter"
         ),
         shell(
             5, "TestKit", "Core", "Wire", "Link", "Flow", "Routing", "Broker", "Membership", "Bus", "LLM", "Transport", "Node",
             "Observability"),
 
-        shell(6, "Command", "", "Core", "LLM", "Bus", "Node", "Transport", "Observability", "Workers", "OTLP", "OTLPSink"),
+        shell(6, "Command", "", "Core", "LLM", "Bus", "Node", "Transport", "Observability", "Workers", "Journal", "OTLP", "OTLPSink"),
     ]
 
     /// Libraries of the system, by the folder of their module map.

@@ -23,13 +23,11 @@ import Testing
     }
 
     private func lines(containing text: String, count: Int = 1) async -> [String] {
-        var seen = 0
         while true {
-            let found = lines.items.filter { $0.contains(text) }
+            let items = lines.items
+            let found = items.filter { $0.contains(text) }
             if found.count >= count { return found }
-            seen = max(seen, lines.items.count)
-            _ = await lines.wait(for: seen + 1)
-            seen += 1
+            _ = await lines.wait(for: items.count + 1)
         }
     }
 

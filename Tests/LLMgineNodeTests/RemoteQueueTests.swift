@@ -111,6 +111,37 @@ import Testing
         #expect((statistics.evicted, statistics.missed, statistics.processed) == (3, 3, 8))
     }
 
+    @Test func `takes along, where everyone can count them, the events that its link still held`() async throws {
+        let scene = try await Scene(BoundedEventQueue(capacity: 64, strategy: .dropOldest))
+        _ = try await scene.publish(1)
+        _ = await scene.inbox.wait(for: 1)
+        var published = 1
+        var evicted = 0
+        while evicted < 100 {
+            published += 1
+            evicted += try await scene.publish(published).evicted
+        }
+        await scene.nodes[1].stop(deadline: .zero)
+        let metrics = scene.nodes[0].observability.metrics
+        func lost() -> Int {
+            let family = metrics.snapshot().families.first { $0.instrument == .linkLost }
+            return (family?.series ?? []).reduce(0) { sum, series in
+                guard case .integer(let value) = series.value else { return sum }
+                return sum + Int(value)
+            }
+        }
+        // What arrived, what had to go and what the link still held is what was published: nothing is missing from the accounts.
+        while lost() == 0 || lost() + evicted + Int(scene.subscription.queueMetrics.totalEnqueued) != published {
+            guard !Task.isCancelled else {
+                Issue.record("\(lost()) lost, \(evicted) evicted, \(scene.subscription.queueMetrics) of \(published)")
+                break
+            }
+            await Task.yield()
+        }
+        scene.letGo()
+        await scene.stop()
+    }
+
     @Test func `hears how many events the publisher's node had to drop`() async throws {
         let scene = try await Scene(BoundedEventQueue(capacity: 64, strategy: .dropOldest))
         _ = try await scene.publish(1)

@@ -14,7 +14,7 @@ struct ClusterDemo: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ClusterDemo", abstract: "Three nodes do a whole job on this machine.",
         subcommands: [
-            RunCommand.self, PublisherCommand.self, CounterCommand.self, ChaosCommand.self, ChaosNodeCommand.self,
+            RunCommand.self, PublisherCommand.self, CounterCommand.self, ChaosCommand.self, ChaosNodeCommand.self, JournalCommand.self,
         ], defaultSubcommand: RunCommand.self)
 
     static func main() async {

@@ -37,6 +37,8 @@ public final class ApplicationBootstrap: Sendable {
     public let worker: LLMWorker?
     /// What outlives the process, if the settings name a file for it.
     public let store: SQLiteStore?
+    /// Where durable events are written; nil without one.
+    public let journal: FileJournal?
     private let exporter: OTLPExporter?
     private let signals: UnixSignalsSequence
 
@@ -60,6 +62,12 @@ public final class ApplicationBootstrap: Sendable {
         let logger = logger ?? Logger(label: "llmgine", factory: { NodeLogHandler(label: $0, settings: settings.log) })
         let store = try settings.openStore(logger: logger)
         configuration.store = store
+        let journal: FileJournal?
+        do throws(LLMgineError) { journal = try settings.openJournal(logger: logger) } catch {
+            await store?.close()
+            throw error
+        }
+        configuration.journal = journal
         signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
         let telemetry = settings.telemetry(environment: environment)
         let observability = ObservabilityManager(tracer: NodeTracer(sampler: telemetry?.sampler ?? .alwaysOff))
@@ -70,6 +78,7 @@ public final class ApplicationBootstrap: Sendable {
             node = try await Node(configuration: configuration, observability: observability, logger: logger)
         } catch {
             await store?.close()
+            await journal?.close()
             throw error
         }
         do throws(LLMgineError) {
@@ -78,6 +87,7 @@ public final class ApplicationBootstrap: Sendable {
         } catch {
             await node.stop(deadline: .zero)
             await store?.close()
+            await journal?.close()
             throw error
         }
         if let worker, !node.peers.isEmpty {
@@ -90,6 +100,7 @@ public final class ApplicationBootstrap: Sendable {
         }
         self.node = node
         self.store = store
+        self.journal = journal
         self.settings = settings
         self.logger = logger
     }
@@ -104,9 +115,11 @@ public final class ApplicationBootstrap: Sendable {
         await node.bus.resume()
         do { try await serve(work) } catch {
             await store?.close()
+            await journal?.close()
             throw error
         }
         await store?.close()
+        await journal?.close()
     }
 
     private func serve(_ work: (@Sendable () async throws -> Void)?) async throws {

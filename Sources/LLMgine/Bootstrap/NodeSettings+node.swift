@@ -1,4 +1,5 @@
 import LLMgineCore
+package import LLMgineJournal
 package import LLMgineLLM
 package import LLMgineNode
 package import LLMgineOTLPExporter
@@ -24,6 +25,15 @@ extension NodeSettings {
         guard !store.path.isEmpty else { return nil }
         do throws(LLMgineError) { return try SQLiteStore(path: store.path, logger: logger) } catch {
             throw LLMgineError(error.code, "store.path: \(error.detail)", cause: error.cause)
+        }
+    }
+
+    /// Opens the journal, if there is to be one. - Throws: `storageFailed`, naming the key and the directory.
+    package func openJournal(logger: Logger) throws(LLMgineError) -> FileJournal? {
+        guard !journal.path.isEmpty else { return nil }
+        let options = FileJournal.Options(maximumBytes: journal.maximumBytes, retention: journal.retention)
+        do throws(LLMgineError) { return try FileJournal(path: journal.path, options: options, logger: logger) } catch {
+            throw LLMgineError(error.code, "journal.path: \(error.detail)", cause: error.cause)
         }
     }
 

@@ -58,6 +58,16 @@ public struct NodeSettings: Sendable, Hashable {
         public var logEvents = false
     }
 
+    /// Where durable events are written.
+    public struct Journal: Sendable, Hashable {
+        /// The directory of the journal; empty for none, which makes durable publishes fail.
+        public var path = ""
+        /// The most bytes that its files may have.
+        public var maximumBytes = 1 << 30
+        /// How long events wait for a subscription that is not there, after a start or after it has ended.
+        public var retention = Duration.seconds(300)
+    }
+
     /// What the node logs, on standard error.
     public struct Log: Sendable, Hashable {
         /// The least level that is logged.
@@ -98,6 +108,8 @@ public struct NodeSettings: Sendable, Hashable {
     public var telemetry = Telemetry()
     /// What of the node outlives its process.
     public var store = Store()
+    /// Where durable events are written.
+    public var journal = Journal()
     /// What the node logs.
     public var log = Log()
     /// How the node speaks with others.

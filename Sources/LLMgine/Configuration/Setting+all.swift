@@ -46,6 +46,17 @@ extension Setting {
             "store.path", \.store.path,
             "The SQLite file in which scheduled events, approvals and dead letters outlive the process; empty keeps nothing."),
         .flag("store.logEvents", \.store.logEvents, "Whether every event published on the node is written to the store as well."),
+        .text(
+            "journal.path", \.journal.path,
+            "The directory in which durable events are written before a publish returns; empty keeps no journal, and durable publishes fail."
+        ),
+        .size(
+            "journal.maximumBytes", \.journal.maximumBytes, "The most bytes of the journal; past it durable publishes fail.",
+            in: 64 << 10...1 << 40),
+        .duration(
+            "journal.retention", \.journal.retention,
+            "How long durable events wait for a subscription that is not there, before they go to the dead letters.",
+            in: .zero ... .seconds(604_800)),
         .rules(
             "permissions", \.permissions,
             "Who may publish and subscribe to what, in sentences; empty allows every node of the cluster everything."),

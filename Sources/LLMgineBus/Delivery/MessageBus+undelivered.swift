@@ -9,9 +9,12 @@ extension MessageBus {
         let labels = [MetricsRegistry.Label("subscription", subscription)]
         services.metrics.counter(.eventsUndelivered, labels: labels).increment()
         guard error.code != .deadlineExceeded else { return }
+        // An event of an earlier life tells its own identity.
+        var message = message
+        let id = message.takeOrigin() ?? MessageID(node: identity.node, incarnation: identity.incarnation, sequence: sequence)
         let now = SystemClock.sinceEpoch()
         deadLetters.add(
-            message: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: sequence), content: message,
+            message: id, content: message,
             subscription: subscription, error: error, encodingError: nil, attempts: 0, firstAttempt: now, lastAttempt: now)
     }
 

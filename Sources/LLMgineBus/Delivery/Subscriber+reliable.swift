@@ -5,12 +5,28 @@ import Synchronization
 /// Events that came to a subscription that had ended before its handler was done with them. Their publisher keeps them, so they need not
 /// become dead letters here; whoever brought one must not acknowledge it.
 package final class UnhandledEvents: Sendable {
-    private let ids = Mutex<Set<MessageID>>([])
+    private struct State {
+        var unhandled: Set<MessageID> = []
+        /// Events of this node that a journal keeps.
+        var kept: Set<MessageID> = []
+    }
 
-    func insert(_ id: MessageID) { _ = ids.withLock { $0.insert(id) } }
+    private let state = Mutex(State())
+
+    func insert(_ id: MessageID) { _ = state.withLock { $0.unhandled.insert(id) } }
 
     /// Whether the event was not handled. Asked once for each.
-    package func take(_ id: MessageID) -> Bool { ids.withLock { $0.remove(id) != nil } }
+    package func take(_ id: MessageID) -> Bool {
+        state.withLock { state in
+            // Both are empty as a rule, and an empty set still hashes what it is asked for.
+            if !state.kept.isEmpty { state.kept.remove(id) }
+            return !state.unhandled.isEmpty && state.unhandled.remove(id) != nil
+        }
+    }
+
+    func keep(_ id: MessageID) { _ = state.withLock { $0.kept.insert(id) } }
+    func dismiss(_ id: MessageID) { _ = state.withLock { $0.kept.remove(id) } }
+    func keeps(_ id: MessageID) -> Bool { state.withLock { $0.kept.contains(id) } }
 }
 
 extension AnySubscriber {
@@ -38,7 +54,9 @@ extension AnySubscriber {
 
     /// Whether an event that was not handled stays with the node that it came from, instead of going to the dead letters.
     final func returns(_ envelope: Envelope) -> Bool {
-        guard let unhandled, envelope.trial == nil, envelope.run.isRemote(to: services.origin) else { return false }
+        guard let unhandled, envelope.trial == nil, envelope.run.isRemote(to: services.origin) || unhandled.keeps(envelope.id) else {
+            return false
+        }
         unhandled.insert(envelope.id)
         return true
     }

@@ -364,6 +364,12 @@ package protocol RemoteRoute: AnyObject, Sendable {
     var blockDeadline: Duration { get }
     /// Messages of a class that could be sent right now.
     func credit(for priority: Priority) -> Int
+    /// What a journal calls the subscription at the other end; nil if it does not keep its events for it.
+    var obligation: String? { get }
+}
+
+extension RemoteRoute {
+    package var obligation: String? { nil }
 }
 
 /// What became of a message that was offered to a link.

@@ -185,6 +185,21 @@ final class Mailbox: Sendable {
         enter(.chunk(delivery, skip: 0), count: delivery.chunk.count, priority: delivery.chunk.priority)
     }
 
+    /// Puts one message that is a chunk of its own at the end of its class, if the queue takes it.
+    func offer(_ delivery: InboundDelivery) -> SubscriberOffer {
+        let priority = delivery.chunk.priority
+        let (offer, wakes) = state.withLock { state in
+            let offer = admit(&state)
+            guard case .accepted = offer else { return (offer, false) }
+            state.lanes[Int(priority.rawValue)].items.append(Item(body: .chunk(delivery, skip: 0), sequence: 0, extras: nil))
+            state.entered &+= 1
+            pending.bitwiseOr(1 << priority.rawValue, ordering: .releasing)
+            return (offer, state.hasSleeper)
+        }
+        if wakes { wake() }
+        return offer
+    }
+
     /// Notes that a publisher on another node dropped messages for us.
     func noteGap(_ count: Int, priority: Priority) {
         _ = enter(.gap(count), count: 0, priority: priority)

@@ -75,7 +75,9 @@ extension MessageBus {
             return registry.cluster
         }
         observeGauges(of: subscription.name)
+        subscriber.resume(on: self)  // before anything new
         router.add(.local(subscriber), filters: subscription.filters)
+        if journal != nil { subscriber.resume(on: self) }  // what came back between the two
         if subscriber.options.isRemote { cluster?.subscribed(subscriber) }
     }
 

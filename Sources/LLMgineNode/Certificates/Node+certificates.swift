@@ -1,7 +1,7 @@
 import LLMgineBroker
 public import LLMgineCore
 package import LLMgineLink
-public import LLMgineObservability
+import LLMgineObservability
 package import LLMgineTransport
 import LLMgineWire
 import Logging
@@ -167,13 +167,4 @@ extension Node {
         logger.info("link renewed", metadata: ["peer": "\(link.peer)", "role": "\(connection.role)"])
         renewLinks()
     }
-}
-
-extension Instrument {
-    /// Connections that were closed before a byte of them was read.
-    public static let connectionsRefused = Instrument(
-        .counter, "llmgine.connections.refused", unit: "{connection}", "Connections that were one too many, by reason.")
-    /// How long this node's certificate is valid.
-    public static let certificateExpiry = Instrument(
-        .gauge, "llmgine.tls.certificate.expiry", unit: "s", "Seconds until this node's certificate ends.")
 }

@@ -133,10 +133,15 @@ private final class InletDelivery: InboundChunk, CreditReturn {
     let priority: Priority
 
     init(_ inbound: InboundMessage, from chunk: WireChunk, in flow: InboundClass, through inlet: Inlet) {
+        // An event of an earlier life of its node has the identity that it had there.
+        let origin = inbound.origin.flatMap { $0.node == chunk.node ? $0 : nil }
+        var inbound = inbound
+        inbound.origin = origin == nil ? inbound.origin : nil
+        inbound.sequence = origin?.sequence ?? inbound.sequence
         self.inbound = inbound
         self.flow = flow
         self.inlet = inlet
-        id = MessageID(node: chunk.node, incarnation: chunk.incarnation, sequence: inbound.sequence)
+        id = MessageID(node: chunk.node, incarnation: origin?.incarnation ?? chunk.incarnation, sequence: inbound.sequence)
         priority = chunk.priority
     }
 

@@ -11,7 +11,9 @@ extension Node {
             for undeliverable in lost {
                 bus?.keep(undelivered: undeliverable.parcel.message, undeliverable.parcel.sequence, for: name, undeliverable.error)
             }
-        } settled: { _, _ in
+        } settled: { [journal = bus.journal] sequences, outlet in
+            guard let journal, !sequences.isEmpty, let obligation = outlet.obligation else { return }
+            for sequence in sequences { journal.settled(sequence, obligation: obligation) }
         }
     }
 

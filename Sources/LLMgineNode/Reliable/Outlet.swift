@@ -80,6 +80,14 @@ final class Outlet: RemoteRoute {
         return "\(peer)/\(own.isEmpty ? String(entry.flow) : own)"
     }
 
+    /// What a journal calls the subscription.
+    var obligation: String? {
+        let (entry, incarnation) = state.withLock { ($0.entry, $0.incarnation) }
+        if let group = entry.group { return JournalName.group(group) }
+        let own = entry.reliable?.name ?? ""
+        return own.isEmpty ? JournalName.flow(entry.flow, on: peer, incarnation) : JournalName.subscription(own, on: peer)
+    }
+
     // MARK: Publishing
 
     func mayReceive(_ topic: Topic) -> Bool { state.withLock { $0.grant?.subscribe.permits(topic) ?? true } }
@@ -98,7 +106,7 @@ final class Outlet: RemoteRoute {
             state.window.append(parcel, bytes: bytes, priority: parcel.message.priority)
             return (.accepted(evicted: 0, rejected: 0), state.pump())
         }
-        services.bury(lost, name)
+        gaveUp(lost)
         return offer
     }
 
@@ -108,7 +116,7 @@ final class Outlet: RemoteRoute {
             for parcel in parcels { state.window.append(parcel, bytes: parcel.bytes, priority: parcel.message.priority) }
             return state.pump()
         }
-        services.bury(lost, name)
+        gaveUp(lost)
     }
 
     func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool {
@@ -178,7 +186,7 @@ final class Outlet: RemoteRoute {
             let rest = min(Outlet.firstRest * (1 << min(state.fruitless - 1, 10)), Outlet.longestRest)
             return ((rest, state.epoch), [])
         }
-        services.bury(lost, name)
+        gaveUp(lost)
         return rest
     }
 
@@ -189,7 +197,7 @@ final class Outlet: RemoteRoute {
             state.isResting = false
             return state.pump()
         }
-        services.bury(lost, name)
+        gaveUp(lost)
     }
 
     /// The link is gone. - Returns: what ``isAway(since:)`` is asked with when the retention is over; nil if it hung on another link.
@@ -251,7 +259,13 @@ final class Outlet: RemoteRoute {
         let progress = try result.get()
         for waiter in progress.waiters { waiter.resume(returning: true) }
         services.settled(progress.settled.map(\.sequence), self)
-        services.bury(progress.lost, name)
+        gaveUp(progress.lost)
+    }
+
+    private func gaveUp(_ lost: [Undeliverable]) {
+        guard !lost.isEmpty else { return }
+        services.bury(lost, name)
+        services.settled(lost.map(\.parcel.sequence), self)
     }
 
     private struct Progress {
@@ -268,6 +282,12 @@ final class Outlet: RemoteRoute {
 }
 
 extension Outlet.Parcel {
+    /// An event of an earlier life, which travels under a new number and tells its identity beside it.
+    init(_ late: JournalDesk.Late) {
+        let message = late.message.stamped(with: late.id)
+        self.init(message: message, sequence: late.sequence, expires: message.timeToLive.map { .now + $0 })
+    }
+
     /// What it counts in the window: its payload and about what is around it.
     fileprivate var bytes: Int { message.payload.readableBytes + 128 }
 }

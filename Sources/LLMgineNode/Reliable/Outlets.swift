@@ -56,7 +56,9 @@ final class Outlets: Sendable {
         }
         link.note(outlet, for: entry.flow)
         let rest = outlet.attach(entry, over: link)
+        claimJournaled(for: outlet)  // before anything new
         lead(to: outlet, entry)
+        claimJournaled(for: outlet)  // what came back between the two
         if let rest { bus.timers.schedule(at: .now + rest.rest) { outlet.resume(rest.epoch) } }
         guard let group = entry.group else { return }
         for other in state.withLock({ Array($0.outlets.values) }) where other !== outlet && other.entry.group == group { relieve(other) }
@@ -103,6 +105,20 @@ final class Outlets: Sendable {
     private let endedEarly = LLMgineError(.stopped, "the subscription ended before it had processed the event")
 
     private func retention(of outlet: Outlet) -> Duration { outlet.entry.reliable?.retention ?? .zero }
+
+    // MARK: The journal
+
+    /// Events of the journal are left for a subscription: one that goes by the name takes them.
+    func claimJournaled(_ obligation: String) {
+        let outlets = state.withLock { Array($0.outlets.values) }.filter { $0.obligation == obligation && !$0.isWithdrawn && !$0.isEnded }
+        if let outlet = outlets.first(where: \.isAttached) ?? outlets.first { claimJournaled(for: outlet) }
+    }
+
+    private func claimJournaled(for outlet: Outlet) {
+        guard bus.journal != nil, let obligation = outlet.obligation else { return }
+        let late = bus.claimJournaled(obligation) { outlet.mayReceive($0) }
+        if !late.isEmpty { outlet.take(over: late.map { Outlet.Parcel($0) }) }
+    }
 
     // MARK: Routes
 
@@ -152,7 +168,9 @@ final class Outlets: Sendable {
         forget(outlet)
         state.withLock { state in state.outlets = state.outlets.filter { $0.value !== outlet } }
         let name = outlet.name
-        services.bury(outlet.end().map { Outlet.Undeliverable(parcel: $0, error: reason) }, name)
+        let left = outlet.end()
+        services.bury(left.map { Outlet.Undeliverable(parcel: $0, error: reason) }, name)
+        services.settled(left.map(\.sequence), outlet)
     }
 
     /// Waits until everything is acknowledged that can be. - Returns: what is not, by subscription.
@@ -164,10 +182,13 @@ final class Outlets: Sendable {
         }
     }
 
-    /// The node stops: what is left goes to the dead letters.
+    /// The node stops: what is left goes to the dead letters, unless the journal keeps it for the next life of the node.
     func stop() {
+        let reason = LLMgineError(.stopped, "the publisher's node stopped before the event was acknowledged")
         for outlet in state.withLock({ Array($0.outlets.values) }) {
-            end(outlet, LLMgineError(.stopped, "the publisher's node stopped before the event was acknowledged"))
+            forget(outlet)
+            let lost = outlet.end().filter { !(bus.journal?.keeps($0.sequence) ?? false) }
+            services.bury(lost.map { Outlet.Undeliverable(parcel: $0, error: reason) }, outlet.name)
         }
     }
 }

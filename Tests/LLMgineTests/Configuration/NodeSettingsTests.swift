@@ -35,6 +35,18 @@ import Testing
         #expect(loaded.remarks.isEmpty)
     }
 
+    @Test func `keep no journal unless a file, the environment or a flag names one`() throws {
+        #expect(try load("node: {}").settings.journal.path.isEmpty)
+        let file = "journal: {path: /var/j, maximumBytes: 64MiB, retention: 60s}"
+        let journal = try load(file).settings.journal
+        #expect((journal.path, journal.maximumBytes, journal.retention) == ("/var/j", 64 << 20, .seconds(60)))
+        let environment = ["LLMGINE_JOURNAL_PATH": "/env/j", "LLMGINE_JOURNAL_MAXIMUM_BYTES": "1MiB"]
+        #expect(try load(file, environment: environment).settings.journal.path == "/env/j")
+        #expect(try load(file, environment: environment).settings.journal.maximumBytes == 1 << 20)
+        #expect(try load(file, environment: environment, flags: [(key: "journal.path", value: "/f/j")]).settings.journal.path == "/f/j")
+        #expect(refusal("journal: {maximumBytes: 1KiB}").contains("journal.maximumBytes"))
+    }
+
     @Test func `come from every kind of value in a file`() throws {
         let loaded = try load(
             """

@@ -26,7 +26,7 @@ final class Audit: ObservabilityHandler {
         #expect(receipt.accepted == 1)
         try await bus.publish(OrderPlaced(order: 8), to: "orders.eu.placed", options: .init(priority: .urgent, session: "chat-7"))
         let done = try await bus.publish(OrderPlaced(order: 9), until: .processed)
-        #expect((done.accepted, subscription.statistics.queued) == (1, 0))
+        #expect(done.accepted == 1)
         await bus.stop()
         #expect(subscription.statistics.processed == 2)
     }

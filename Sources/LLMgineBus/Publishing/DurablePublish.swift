@@ -1,0 +1,183 @@
+import LLMgineCore
+import Synchronization
+
+/// One durable event on its way: into the journal, then to all that it matched.
+///
+/// Who must have it is decided before it is written, so a subscription that ends while the disk is at work has it still: the next of its name gets it.
+final class DurablePublish {
+    private let message: Message
+    private let id: MessageID
+    private let route: Route
+    private let bus: MessageBus
+    private let journal: JournalDesk
+    private let encoded: EncodedMessage
+    private let extras: MessageExtras?
+    private var receipt: PublishReceipt
+    /// Obligations whose copy nobody has yet, one a copy.
+    private var open: [String] = []
+
+    init(_ message: Message, _ id: MessageID, along route: Route, on bus: MessageBus, _ journal: JournalDesk) {
+        self.message = message
+        self.id = id
+        self.route = route
+        self.bus = bus
+        self.journal = journal
+        encoded = EncodedMessage(message)
+        extras = MessageExtras(headers: message.headers, trace: message.trace, timeToLive: message.timeToLive)
+        receipt = PublishReceipt(id: id)
+    }
+
+    /// - Throws: whatever a publish throws. The journal does not keep the event then for those that have not got it.
+    func run() async throws(LLMgineError) -> PublishReceipt {
+        open = obligations
+        if !open.isEmpty { try await journal.append(message, id, for: open) }
+        do throws(LLMgineError) { try await send() } catch {
+            for obligation in open { journal.settled(id.sequence, obligation: obligation) }
+            throw error
+        }
+        return receipt
+    }
+
+    /// Who must have the event before the journal may forget it.
+    private var obligations: [String] {
+        locals.compactMap { $0.obligation(on: bus.node) } + route.remotes.compactMap(\.obligation)
+            + route.groups.compactMap { $0.obligation(for: message, on: bus.node) }
+    }
+
+    private var locals: [AnySubscriber] { route.locals.filter { $0.takes(eventType: message.eventType) } }
+
+    /// All that have room first, so that nobody waits for those that have none.
+    private func send() async throws(LLMgineError) {
+        var full: [LocalCopy] = []
+        var stages = route.isStaged ? HandlerStages(of: bus) : nil
+        for subscriber in locals {
+            let copy = localCopy(for: subscriber, at: stages?.place(for: subscriber))
+            if !offer(copy) { full.append(copy) }
+        }
+        var fullRemotes: [any RemoteRoute] = []
+        for remote in route.remotes { if try !offer(to: remote) { fullRemotes.append(remote) } }
+        for group in route.groups { try await send(to: group) }
+        for remote in fullRemotes { try await insist(on: remote) }
+        for copy in full { try await insist(on: copy) }
+    }
+
+    // MARK: Subscriptions of this node
+
+    /// What one subscription of this node gets.
+    private struct LocalCopy {
+        let subscriber: AnySubscriber
+        let obligation: String?
+        let offer: () -> SubscriberOffer
+    }
+
+    private func localCopy(for subscriber: AnySubscriber, at place: StagePlace?, as obligation: String? = nil) -> LocalCopy {
+        guard let obligation = obligation ?? subscriber.obligation(on: bus.node) else {
+            let extras =
+                place.map {
+                    MessageExtras(headers: message.headers, trace: message.trace, timeToLive: message.timeToLive, place: $0)
+                } ?? extras
+            return LocalCopy(subscriber: subscriber, obligation: nil) { [encoded, id] in
+                subscriber.mailbox.offer(encoded, sequence: id.sequence, extras: extras)
+            }
+        }
+        return LocalCopy(subscriber: subscriber, obligation: obligation) { [late, journal] in
+            subscriber.offer(kept: late, for: obligation, by: journal, at: place)
+        }
+    }
+
+    private var late: JournalDesk.Late { JournalDesk.Late(id: id, message: message, sequence: id.sequence) }
+
+    /// - Returns: false if there is no room.
+    private func offer(_ copy: LocalCopy) -> Bool {
+        let offer = copy.offer()
+        if case .full = offer { return false }
+        receipt.count(offer)
+        switch offer {
+        case .accepted, .full: handedOn(copy.obligation)
+        case .rejected: refused(copy.obligation)
+        case .closed: gone(copy.obligation)
+        }
+        return true
+    }
+
+    private func insist(on copy: LocalCopy) async throws(LLMgineError) {
+        let before = receipt
+        receipt.matched += 1
+        try await bus.insist(on: copy.subscriber, &receipt, copy.offer) { copy.subscriber.keep(refused: message, id) }
+        note(since: before, copy.obligation)
+    }
+
+    // MARK: Other nodes
+
+    /// - Returns: false if there is no room.
+    private func offer(to remote: any RemoteRoute) throws(LLMgineError) -> Bool {
+        let before = receipt
+        let offer = remote.offer(message, sequence: id.sequence)
+        if case .failed(let error) = offer { throw error }
+        if case .full = offer { return false }
+        receipt.matched += 1
+        receipt.count(offer)
+        note(since: before, remote.obligation)
+        return true
+    }
+
+    private func insist(on remote: any RemoteRoute) async throws(LLMgineError) {
+        let before = receipt
+        try await bus.insist(on: remote, message, id.sequence, &receipt)
+        note(since: before, remote.obligation)
+    }
+
+    // MARK: Groups
+
+    /// One member gets it: whoever has room, in turn.
+    private func send(to group: RouteGroup) async throws(LLMgineError) {
+        guard let obligation = group.obligation(for: message, on: bus.node) else {
+            return try await bus.publish(
+                encoded, over: message, number: id.sequence, extras: extras, to: group, receipt: &receipt)
+        }
+        let locals = group.locals(for: message)
+        let members = locals.count + group.remotes.count
+        let turn = group.turn.add(1, ordering: .relaxed).newValue
+        let order = (0..<members).map { (turn &+ $0) % members }
+        for index in order {
+            if index < locals.count {
+                guard locals[index].mailbox.room > 0 else { continue }
+                if offer(localCopy(for: locals[index], at: nil, as: obligation)) { return }
+            } else {
+                let remote = group.remotes[index - locals.count]
+                guard remote.credit(for: message.priority) > 0 else { continue }
+                if try offer(to: remote) { return }
+            }
+        }
+        // Nobody has room: wait for the one whose turn it is.
+        if order[0] < locals.count {
+            try await insist(on: localCopy(for: locals[order[0]], at: nil, as: obligation))
+        } else {
+            try await insist(on: group.remotes[order[0] - locals.count])
+        }
+    }
+
+    // MARK: The journal
+
+    private func note(since before: PublishReceipt, _ obligation: String?) {
+        if receipt.matched == before.matched { return gone(obligation) }
+        if receipt.rejected > before.rejected { refused(obligation) } else { handedOn(obligation) }
+    }
+
+    /// Whoever has the copy now settles it.
+    private func handedOn(_ obligation: String?) {
+        if let index = obligation.flatMap({ open.firstIndex(of: $0) }) { open.remove(at: index) }
+    }
+
+    /// The receipt says so.
+    private func refused(_ obligation: String?) {
+        handedOn(obligation)
+        if let obligation { journal.settled(id.sequence, obligation: obligation) }
+    }
+
+    /// The subscription has ended since. Under its name it may come back.
+    private func gone(_ obligation: String?) {
+        handedOn(obligation)
+        if let obligation { journal.giveBack(late, obligation) }
+    }
+}
