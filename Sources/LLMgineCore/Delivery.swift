@@ -8,9 +8,60 @@ public enum WhenFull: Sendable, Hashable {
     case dropOldest
     /// The new event is refused; the receipt counts it.
     case rejectNew
+    /// The publisher's `await` is stretched so that it keeps to the pace of the subscription, before the queue is full: on this node to the pace
+    /// of the handler, from another node to the rate at which credit is granted. A full queue makes it wait as `block` does, with the same
+    /// deadline; nothing is lost within it.
+    case adaptiveRateLimit(deadline: Duration)
+    /// Events that have been superseded by a newer one of their key go first, so that the newest of each key is kept. The publisher never
+    /// waits. The subscriber sees a gap, the receipt counts what went as evicted.
+    ///
+    /// On this node nothing goes while the queue has room. From another node it is the newest of each key that waits as soon as credit is
+    /// used up, so a small capacity keeps what the handler sees fresh. If there are more keys than room, the oldest event goes.
+    case conflate(by: ConflationKey)
 
     /// `.block` with a deadline of 5 s: the default.
     public static var block: WhenFull { .block(deadline: .seconds(5)) }
+    /// `.adaptiveRateLimit` with a deadline of 5 s.
+    public static var adaptiveRateLimit: WhenFull { .adaptiveRateLimit(deadline: .seconds(5)) }
+
+    /// How long a publisher may be held back; nil for the policies that hold none.
+    package var blockDeadline: Duration? {
+        switch self {
+        case .block(let deadline), .adaptiveRateLimit(let deadline): deadline
+        case .dropOldest, .rejectNew, .conflate: nil
+        }
+    }
+
+    /// The policy for a publisher that knows `block`, `dropOldest` and `rejectNew` only.
+    package var fallback: WhenFull {
+        switch self {
+        case .block, .dropOldest, .rejectNew: self
+        case .adaptiveRateLimit(let deadline): .block(deadline: deadline)
+        case .conflate: .dropOldest
+        }
+    }
+}
+
+/// What makes one event supersede another.
+public enum ConflationKey: Sendable, Hashable {
+    /// Both have the same topic.
+    case topic
+    /// Both have the same value under this name in their headers. An event without it supersedes none, and none supersedes it.
+    case header(String)
+
+    /// The key of an event; nil if it has none.
+    package func value(topic: borrowing Topic, headers: Headers?) -> String? {
+        switch self {
+        case .topic: topic.text
+        case .header(let name): headers?[name]
+        }
+    }
+
+    /// - Throws: `invalidArgument` for a name that no header has.
+    package func check() throws(LLMgineError) {
+        guard case .header(let name) = self, !(1...Headers.maximumBytes ~= name.utf8.count) else { return }
+        throw LLMgineError(.invalidArgument, "the name of a header has 1 to \(Headers.maximumBytes) bytes")
+    }
 }
 
 /// What became of one published event, counted over the subscriptions that it matched.

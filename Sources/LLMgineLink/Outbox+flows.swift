@@ -16,10 +16,7 @@ extension Outbox {
         }
 
         /// Whether publishers wait for it while it is full.
-        var holdsPublishers: Bool {
-            guard case .block = whenFull else { return false }
-            return !isDemoted
-        }
+        var holdsPublishers: Bool { whenFull.blockDeadline != nil && !isDemoted }
     }
 
     /// What waits for one flow in one class, and the credit for it.
@@ -40,6 +37,10 @@ extension Outbox {
         var parcel = 0
         /// Whether a publisher waits for room.
         var hasTurnedAway = false
+        /// How publishers are slowed; nil if they need not be.
+        var pace: GrantPace?
+        /// What waits for credit and may be superseded; nil if nothing ever was.
+        var held: HeldQueue?
 
         /// Whether a message of so many bytes has no room. An empty queue takes any one message.
         func isFull(_ limits: Limits, adding bytes: Int) -> Bool {

@@ -160,7 +160,8 @@ extension Node {
         guard let link = link(id) else { return }
         var frame = update.frame
         for index in frame.adds.indices where frame.adds[index].kind == .events {
-            let entry = frame.adds[index]
+            let entry = frame.adds[index].understood(with: link.hello.features)
+            frame.adds[index] = entry
             let window = link.announce(
                 entry.flow, target: Credit(messages: entry.windowMessages, bytes: entry.windowBytes), office: credit)
             frame.adds[index].windowMessages = window.messages

@@ -56,6 +56,8 @@ extension NodeStatus {
         public var bytes: Int
         /// Whether publishers no longer wait for it, and the oldest go instead.
         public var isDemoted: Bool
+        /// What it asks of its publishers, as ``WhenFull/init(named:)`` reads it; nil from an older node.
+        public var whenFull: String?
     }
 }
 
@@ -81,7 +83,7 @@ extension PeerLink {
             blocked: outbound.blocked.map { blocked in
                 NodeStatus.Blocked(
                     subscription: "\(names[blocked.flow] ?? "")#\(blocked.flow)", priority: "\(blocked.priority)",
-                    messages: blocked.messages, bytes: blocked.bytes, isDemoted: blocked.isDemoted)
+                    messages: blocked.messages, bytes: blocked.bytes, isDemoted: blocked.isDemoted, whenFull: "\(blocked.whenFull)")
             }, grantedMessages: 0, grantedBytes: 0, arrivedMessages: 0, arrivedBytes: 0)
         for flow in inboundFlows() {
             let inbound = flow.status

@@ -270,6 +270,7 @@ final class LinkRoute: RemoteRoute {
             switch try link.connection.append(message, sequence: sequence, to: flows) {
             case .queued(let evicted, let rejected): return .accepted(evicted: evicted, rejected: rejected)
             case .full: return .full
+            case .paced(let rest): return .paced(rest)
             case nil: return .closed
             }
         } catch {

@@ -81,6 +81,7 @@ package struct QueueGate: Sendable {
         case .adaptiveRateLimit where !isDemoted: return .waitForRoom
         case .rejectNew: return queue.keepsDropped ? .refuse : .tryAgain
         case .block, .adaptiveRateLimit, .dropOldest: return queue.keepsDropped ? .makeRoom : .tryAgain
+        case .conflate: return .tryAgain
         }
     }
 
@@ -120,6 +121,7 @@ package struct QueueGate: Sendable {
         case .block, .adaptiveRateLimit, .dropOldest:
             guard queue.keepsDropped else { return .evicts }
             return takePass() ? .accepted : .held
+        case .conflate: return .evicts
         }
     }
 
@@ -138,6 +140,7 @@ package struct QueueGate: Sendable {
     }
 
     private mutating func arm() {
+        guard queue.strategy != .conflate else { return threshold = 0 }  // every event is looked at
         if isUnderPressure {
             threshold = queue.strategy == .adaptiveRateLimit ? 0 : queue.capacity
         } else {

@@ -146,6 +146,9 @@ package final class LinkConnection: Sendable {
         }
     }
 
+    /// The time that everything on links goes by.
+    package static var now: Duration { LinkHandler.now }
+
     // MARK: Sending
 
     /// Puts a control frame ahead of all data.
@@ -165,6 +168,7 @@ package final class LinkConnection: Sendable {
         let result = state.withLock { state -> Result<Outbox.Appended?, LLMgineError> in
             guard !state.isClosed else { return .success(nil) }
             do throws(LLMgineError) {
+                let now = state.outbox.isPaced && now == .zero ? LinkHandler.now : now
                 return .success(try state.outbox.append(message, sequence: sequence, to: flows, at: now, expires: expires))
             } catch {
                 return .failure(error)

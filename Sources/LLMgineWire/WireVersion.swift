@@ -23,6 +23,9 @@ package struct WireFeatures: OptionSet, Sendable, Hashable {
     /// A link can change over to another connection: MOVED and RENEW.
     package static let moving = WireFeatures(rawValue: 1 << 0)
 
+    /// Subscriptions may ask for policies beyond `block`, `dropOldest` and `rejectNew`. To a peer without it they ask for what comes nearest.
+    package static let policies = WireFeatures(rawValue: 1 << 1)
+
     /// What this build can do.
-    package static let supported: WireFeatures = [.moving]
+    package static let supported: WireFeatures = [.moving, .policies]
 }

@@ -56,7 +56,10 @@ import Testing
 
     @Test func `is known to other nodes by what the wire carries`() {
         var queue = BoundedEventQueue(strategy: .adaptiveRateLimit, deadline: .seconds(2))
-        #expect(queue.whenFull == .block(deadline: .seconds(2)))
+        #expect(queue.whenFull == .adaptiveRateLimit(deadline: .seconds(2)))
+        queue.whenFull = .conflate(by: .header("symbol"))
+        #expect((queue.strategy, queue.conflationKey) == (.conflate, .header("symbol")))
+        #expect(queue.whenFull == .conflate(by: .header("symbol")))
         queue.whenFull = .dropOldest
         #expect((queue.strategy, queue.whenFull) == (.dropOldest, .dropOldest))
         queue.whenFull = .rejectNew

@@ -52,7 +52,7 @@ extension SubscriptionOptions {
     /// - Throws: `invalidArgument` if the queue may lose what the delivery mode promises to keep.
     func checkDelivery() throws(LLMgineError) {
         guard delivery.atLeastOnceOptions != nil else { return }
-        guard queue.strategy != .dropOldest else {
+        guard queue.strategy != .dropOldest, queue.strategy != .conflate else {
             throw LLMgineError(.invalidArgument, "a subscription that has its events at least once cannot drop the oldest")
         }
         guard (name?.utf8.count ?? 0) <= Topic.maximumBytes else {

@@ -79,15 +79,25 @@ extension MessageBus {
         receipt.matched += 1
         while true {
             let offer = remote.offer(message, sequence: number)
-            if case .failed(let error) = offer { throw error }
-            guard case .full = offer else {
+            var roomy = false
+            switch offer {
+            case .failed(let error): throw error
+            case .full: roomy = try await wait(until: end, wait: remote.waitForRoom, giveUp: { remote.giveUp($0) })
+            case .paced(let rest): try await pause(until: min(end, .now + rest))
+            case .accepted, .closed:
                 receipt.count(offer)
-                break
+                receipt.waited += ContinuousClock.now - started
+                return
             }
-            let roomy = try await wait(until: end, wait: remote.waitForRoom, giveUp: { remote.giveUp($0) })
             if !roomy, ContinuousClock.now >= end { receipt.slow += remote.demote() }
         }
-        receipt.waited += ContinuousClock.now - started
+    }
+
+    /// - Throws: `cancelled`.
+    private func pause(until end: ContinuousClock.Instant) async throws(LLMgineError) {
+        do { try await Task.sleep(until: end, clock: .continuous) } catch {
+            throw LLMgineError(.cancelled, "the publishing task was cancelled while it kept to the pace of a subscription")
+        }
     }
 
     /// Offers an event to one member of a queue group: whoever has room, in turn, and this node's own members first among equals.

@@ -372,10 +372,22 @@ package enum RemoteOffer: Sendable, Equatable {
     case accepted(evicted: Int, rejected: Int)
     /// A flow that asks publishers to wait has no room. Nothing was taken.
     case full
+    /// A flow slows its publishers: nothing was taken, and it is worth trying again after this time.
+    case paced(Duration)
     /// The link is gone.
     case closed
     /// No link may carry the message; the publisher is told.
     case failed(LLMgineError)
+}
+
+extension RemoteOffer {
+    /// Whether the publisher has to wait.
+    var isHeld: Bool {
+        switch self {
+        case .full, .paced: true
+        case .accepted, .closed, .failed: false
+        }
+    }
 }
 
 extension MessageBus {

@@ -65,7 +65,7 @@ struct NodesCommand: AsyncParsableCommand {
         let slow = status.links.flatMap { link in
             link.blocked.map { blocked in
                 "blocked: \(link.peer)/\(blocked.subscription) \(blocked.priority): \(blocked.messages) messages wait"
-                    + (blocked.isDemoted ? ", publishers do not" : "")
+                    + (blocked.whenFull.map { " (\($0))" } ?? "") + (blocked.isDemoted ? ", publishers do not" : "")
             }
         }
         let memory = status.memory

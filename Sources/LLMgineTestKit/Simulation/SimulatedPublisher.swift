@@ -98,6 +98,9 @@ package final class SimulatedPublisher {
         switch link.append(publication.encoded, sequence: publication.message.number, to: flows) {
         case nil: return true
         case .full: return false
+        case .paced(let rest):
+            simulation.plan(in: rest.microseconds, on: node) { [self] in proceed() }
+            return false
         case .queued(let evicted, let rejected):
             link.evicted += evicted
             link.rejected += rejected
@@ -137,7 +140,7 @@ package final class SimulatedPublisher {
                 current?.locals.removeFirst()
                 continue
             }
-            let end = until { if case .block(let deadline) = subscription.whenFull { deadline } else { .zero } }
+            let end = until { subscription.whenFull.blockDeadline ?? .zero }
             if simulation.now >= end {
                 subscription.demote()
             } else {
