@@ -1,6 +1,6 @@
 extension WhenFull: CustomStringConvertible {
     /// The policy that a text names: `block`, `block:2s`, `drop-oldest`, `reject-new`, `adaptive-rate-limit`, `adaptive-rate-limit:500ms`,
-    /// `conflate:topic`, `conflate:header=symbol`.
+    /// `conflate:topic`, `conflate:header=symbol`, `spill`, `spill:64MiB`.
     /// - Throws: `invalidConfiguration`, naming what there is.
     public init(named text: String) throws(LLMgineError) {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
@@ -12,6 +12,7 @@ extension WhenFull: CustomStringConvertible {
                 argument.map { WhenFull.duration($0).map { .adaptiveRateLimit(deadline: $0) } } ?? .adaptiveRateLimit
             case "drop-oldest" where argument == nil: .dropOldest
             case "reject-new" where argument == nil: .rejectNew
+            case "spill": argument.map { WhenFull.bytes($0).map { .spill(maximumBytes: $0) } } ?? .spill
             case "conflate": ConflationKey(argument ?? "topic").map { .conflate(by: $0) }
             default: nil
             }
@@ -23,7 +24,7 @@ extension WhenFull: CustomStringConvertible {
 
     /// What may be said, for help texts.
     public static let examples =
-        "block, block:2s, drop-oldest, reject-new, adaptive-rate-limit, adaptive-rate-limit:500ms, conflate:topic, conflate:header=NAME"
+        "block, block:2s, drop-oldest, reject-new, adaptive-rate-limit, adaptive-rate-limit:500ms, conflate:topic, conflate:header=NAME, spill, spill:64MiB"
 
     /// The text that ``init(named:)`` takes.
     public var description: String {
@@ -33,6 +34,7 @@ extension WhenFull: CustomStringConvertible {
         case .rejectNew: "reject-new"
         case .adaptiveRateLimit(let deadline): "adaptive-rate-limit:\(WhenFull.text(deadline))"
         case .conflate(let key): "conflate:\(key)"
+        case .spill(let bytes): bytes > 0 && bytes.isMultiple(of: 1 << 20) ? "spill:\(bytes >> 20)MiB" : "spill:\(bytes)"
         }
     }
 
@@ -40,6 +42,13 @@ extension WhenFull: CustomStringConvertible {
         if text.hasSuffix("ms") { return Int32(text.dropLast(2)).flatMap { $0 >= 0 ? .milliseconds($0) : nil } }
         guard text.hasSuffix("s") else { return nil }
         return Int32(text.dropLast()).flatMap { $0 >= 0 ? .seconds($0) : nil }
+    }
+
+    private static func bytes(_ text: String) -> Int? {
+        for (unit, shift) in [("KiB", 10), ("MiB", 20), ("GiB", 30)] where text.hasSuffix(unit) {
+            return Int32(text.dropLast(3)).flatMap { $0 > 0 ? Int($0) << shift : nil }
+        }
+        return Int(text).flatMap { $0 > 0 ? $0 : nil }
     }
 
     private static func text(_ duration: Duration) -> String {

@@ -16,7 +16,10 @@ extension Outbox {
         }
 
         /// Whether publishers wait for it while it is full.
-        var holdsPublishers: Bool { whenFull.blockDeadline != nil && !isDemoted }
+        var holdsPublishers: Bool {
+            if case .spill = whenFull { return true }  // whoever sends does not wait, but keeps it elsewhere
+            return whenFull.blockDeadline != nil && !isDemoted
+        }
     }
 
     /// What waits for one flow in one class, and the credit for it.

@@ -78,11 +78,16 @@ extension Outbox {
     /// The policy of a flow needs more than a look at its room. - Parameter change: 1 when it opens, -1 when it closes.
     mutating func note(_ whenFull: WhenFull, _ change: Int) {
         switch whenFull {
-        case .block, .dropOldest, .rejectNew: return
+        case .block, .dropOldest, .rejectNew, .spill: return
         case .adaptiveRateLimit: pacedFlows += change
         case .conflate: break
         }
         mindedFlows += change
+    }
+
+    /// Messages for a flow are gone that were kept elsewhere: the next one tells the peer.
+    package mutating func lost(_ count: Int, flow id: UInt32) {
+        if let place = place(of: id, .normal) { queues[place].gap += count }
     }
 
     // MARK: Pace

@@ -32,6 +32,8 @@ extension NodeStatus {
         public var queuedMessages: Int
         /// Their bytes.
         public var queuedBytes: Int
+        /// Messages that wait on the disk; nil from an older node.
+        public var spilledMessages: Int?
         /// The subscriptions that keep them waiting.
         public var blocked: [Blocked]
         /// Messages that the peer may still send here.
@@ -79,7 +81,7 @@ extension PeerLink {
         let names = Dictionary(routes().map { ($0.flow, $0.filters.map(\.text).joined(separator: ",")) }, uniquingKeysWith: { $1 })
         var status = NodeStatus.Link(
             peer: peer, flows: outbound.flows, creditMessages: outbound.credit.messages, creditBytes: outbound.credit.bytes,
-            queuedMessages: outbound.messages, queuedBytes: outbound.bytes,
+            queuedMessages: outbound.messages, queuedBytes: outbound.bytes, spilledMessages: spilled,
             blocked: outbound.blocked.map { blocked in
                 NodeStatus.Blocked(
                     subscription: "\(names[blocked.flow] ?? "")#\(blocked.flow)", priority: "\(blocked.priority)",

@@ -13,6 +13,8 @@ public enum BackpressureStrategy: String, Sendable, Hashable, CaseIterable, Coda
     case adaptiveRateLimit = "adaptive_rate_limit"
     /// `conflate`: what has been superseded by a newer event of its key goes first, so that the newest of each key is kept.
     case conflate
+    /// `spill`: what finds no room waits on the disk.
+    case spill
 
     /// The strategy that a configuration names.
     /// - Throws: `invalidConfiguration`, naming the ones there are.

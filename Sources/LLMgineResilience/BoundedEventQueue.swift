@@ -26,12 +26,16 @@ public struct BoundedEventQueue: Sendable, Hashable {
     public var keepsDropped: Bool
     /// What makes one event supersede another under ``BackpressureStrategy/conflate``. Default: that they have the same topic.
     public var conflationKey: ConflationKey
+    /// How many bytes may lie on the disk under ``BackpressureStrategy/spill``. Default 256 MiB.
+    public var maximumSpillBytes: Int
 
     /// A queue with the documented defaults. A subscription checks it when it is made.
     public init(
         capacity: Int = 10_000, highWaterMark: Double = 0.8, lowWaterMark: Double = 0.5, strategy: BackpressureStrategy = .block,
-        deadline: Duration = .seconds(5), keepsDropped: Bool = false, conflationKey: ConflationKey = .topic
+        deadline: Duration = .seconds(5), keepsDropped: Bool = false, conflationKey: ConflationKey = .topic,
+        maximumSpillBytes: Int = 256 << 20
     ) {
+        self.maximumSpillBytes = maximumSpillBytes
         self.conflationKey = conflationKey
         self.capacity = capacity
         self.highWaterMark = highWaterMark
@@ -50,6 +54,7 @@ public struct BoundedEventQueue: Sendable, Hashable {
             case .dropOldest: .dropOldest
             case .rejectNew: .rejectNew
             case .conflate: .conflate(by: conflationKey)
+            case .spill: .spill(maximumBytes: maximumSpillBytes)
             }
         }
         set {
@@ -65,6 +70,9 @@ public struct BoundedEventQueue: Sendable, Hashable {
             case .conflate(let key):
                 strategy = .conflate
                 conflationKey = key
+            case .spill(let bytes):
+                strategy = .spill
+                maximumSpillBytes = bytes
             }
         }
     }
@@ -78,6 +86,9 @@ public struct BoundedEventQueue: Sendable, Hashable {
                 "water marks must be 0 < low < high <= 1, not \(lowWaterMark) and \(highWaterMark)")
         }
         try conflationKey.check()
+        guard maximumSpillBytes > 0 else {
+            throw LLMgineError(.invalidArgument, "a queue that spills needs more than \(maximumSpillBytes) bytes of disk")
+        }
     }
 
     /// So many events are the high-water mark: 1 up to the capacity.

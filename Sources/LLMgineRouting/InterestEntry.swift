@@ -51,12 +51,12 @@ package struct InterestEntry: Sendable, Hashable {
         for filter in filters { hash.combine(filter.text) }
         hash.combine(group == nil ? 0 as UInt8 : 1)
         hash.combine(group ?? "")
-        switch whenFull {
+        switch whenFull.fallback {
         case .block(let deadline), .adaptiveRateLimit(let deadline):
             hash.combine(0 as UInt8)
             hash.combine(deadline.wholeMilliseconds)
         case .dropOldest, .conflate: hash.combine(1 as UInt8)
-        case .rejectNew: hash.combine(2 as UInt8)
+        case .rejectNew, .spill: hash.combine(2 as UInt8)
         }
         if kind == .responder {
             hash.combine(windowMessages)

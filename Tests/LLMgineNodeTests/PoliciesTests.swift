@@ -106,4 +106,21 @@ import Testing
         #expect(all.reduce(0) { $0 + $1.missed } == evicted)
         await scene.stop()
     }
+
+    @Test func `goes on over its own disk for one that asks for that, and everything arrives in order`() async throws {
+        let scene = try await Scene(.init(capacity: 16, whenFull: .spill))
+        let count = 10_000
+        var spilled = 0
+        for id in 1...count {
+            let receipt = try await scene.publish(id)
+            #expect((receipt.accepted, receipt.rejected, receipt.waited > .seconds(1)) == (1, 0, false))
+            spilled += receipt.spilled
+        }
+        #expect((1000..<2000).contains(spilled), "\(spilled)")  // the rest waits in memory
+        #expect(await scene.nodes[0].status().links.first?.spilledMessages == spilled)
+        scene.letGo()
+        #expect(await scene.seen.wait(for: count).map(\.id) == Array(1...count))
+        while try await scene.publish(count + 1).spilled > 0 { await Task.yield() }
+        await scene.stop()
+    }
 }

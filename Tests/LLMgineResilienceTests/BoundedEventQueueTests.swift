@@ -60,6 +60,8 @@ import Testing
         queue.whenFull = .conflate(by: .header("symbol"))
         #expect((queue.strategy, queue.conflationKey) == (.conflate, .header("symbol")))
         #expect(queue.whenFull == .conflate(by: .header("symbol")))
+        queue.whenFull = .spill(maximumBytes: 9)
+        #expect((queue.strategy, queue.maximumSpillBytes, queue.whenFull) == (.spill, 9, .spill(maximumBytes: 9)))
         queue.whenFull = .dropOldest
         #expect((queue.strategy, queue.whenFull) == (.dropOldest, .dropOldest))
         queue.whenFull = .rejectNew

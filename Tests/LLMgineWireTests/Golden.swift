@@ -69,7 +69,8 @@ struct Golden: Sendable, CustomTestStringConvertible {
         Golden(
             name: "INTEREST with other policies",
             frame: .interest(InterestFrame(kind: .delta, fromVersion: 6, toVersion: 8, adds: policies)),
-            hex: "0000002c10000006080301000101780003f403021002000101780004000210" + "03000101780004" + "0673796d626f6c0210" + "00"),
+            hex: "0000003810000006080401000101780003f403021002000101780004000210030001017800040673796d626f6c0210"
+                + "040001017800058080040210" + "00"),
         Golden(
             name: "INTEREST_ACK",
             frame: .interestAck(InterestAckFrame(version: 6)),
@@ -197,6 +198,7 @@ extension Golden {
     /// Entries for peers with the feature.
     static let policies = [
         WhenFull.adaptiveRateLimit(deadline: .milliseconds(500)), .conflate(by: .topic), .conflate(by: .header("symbol")),
+        .spill(maximumBytes: 65_536),
     ].enumerated().map { index, policy in
         InterestFrame.Entry(
             flow: UInt32(index + 1), kind: .events, filters: ["x"], whenFull: policy, windowMessages: 2, windowBytes: 16)

@@ -15,7 +15,8 @@ extension NodeSettings {
             name: verified.identity.node, cluster: verified.identity.cluster, listen: node.listen.isEmpty ? nil : node.listen,
             advertise: node.advertise.isEmpty ? nil : node.advertise, seeds: node.seeds, certificates: .directory(certificates.directory),
             roles: node.roles, zone: node.zone, stopDeadline: limits.stopDeadline, maximumPayload: limits.maximumPayload,
-            memoryBudget: limits.memoryBudget, permissions: permissions, certificateCheck: certificates.check)
+            memoryBudget: limits.memoryBudget, permissions: permissions, certificateCheck: certificates.check,
+            spillDirectory: limits.spillDirectory.isEmpty ? nil : limits.spillDirectory, maximumSpill: limits.spill)
     }
 
     /// Opens the store, if there is to be one. - Throws: `storageFailed`, naming the key and the file.

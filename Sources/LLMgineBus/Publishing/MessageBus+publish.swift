@@ -140,6 +140,10 @@ extension MessageBus {
             let id = receipt.id
             try await insist(on: subscriber, &receipt) {
                 offer(subscriber) ?? .closed
+            } copy: {
+                (try? encoded ?? encode(event, to: topic, options: options, trace: trace)).map {
+                    SpillCopy(message: $0, sequence: number, extras: extras)
+                }
             } refused: {
                 keep(refused: event, to: topic, options: options, id, by: subscriber)
             }
@@ -223,6 +227,8 @@ extension MessageBus {
             let id = leaf?.origin ?? receipt.id
             try await insist(on: subscriber, &receipt) {
                 subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
+            } copy: {
+                SpillCopy(message: encoded, sequence: number, extras: extras)
             } refused: {
                 subscriber.keep(refused: plain, id)
             }
@@ -284,6 +290,17 @@ extension PublishReceipt {
             rejected += 1
         case .full: matched += 1
         case .closed: break
+        }
+    }
+
+    /// The match was counted before.
+    mutating func count(_ outcome: SpillLine.Outcome) {
+        switch outcome {
+        case .written:
+            accepted += 1
+            spilled += 1
+        case .refused: rejected += 1
+        case .ended: matched -= 1
         }
     }
 

@@ -117,9 +117,9 @@ final class Mailbox: Sendable {
     let finished = Atomic<Int>(0)
     private let apartAgain = CacheLine()
     /// A bit for each class whose open chunk has something, and one for a consumer that is to stop.
-    private let pending = Atomic<UInt8>(0)
+    let pending = Atomic<UInt8>(0)
     private static let abandoned: UInt8 = 1 << 7
-    private let hasWaiters = Atomic<Bool>(false)
+    let hasWaiters = Atomic<Bool>(false)
 
     init(_ queue: BoundedEventQueue, layout: ValueLayout, meters: QueueMeters) {
         self.capacity = queue.capacity
@@ -214,7 +214,7 @@ final class Mailbox: Sendable {
     func wait(above level: Int, _ onRegistered: (UInt64) -> Void) async -> Bool {
         await withCheckedContinuation { continuation in
             let id: UInt64? = state.withLock { state in
-                guard !state.isClosed, state.entered - finished.load(ordering: .sequentiallyConsistent) > level, !state.isDemoted else {
+                guard !state.isOver, state.entered - finished.load(ordering: .sequentiallyConsistent) > level, !state.isDemoted else {
                     return nil
                 }
                 state.nextWaiter += 1
@@ -316,7 +316,7 @@ final class Mailbox: Sendable {
     func waitForWork() async -> Bool {
         await withCheckedContinuation { continuation in
             let waits: Bool = state.withLock { state in
-                guard mostUrgent == nil, !state.isClosed else { return false }
+                guard mostUrgent == nil, !state.isOver else { return false }
                 state.isDemoted = false  // caught up
                 notePressure(&state)
                 state.sleeper = continuation
@@ -328,7 +328,7 @@ final class Mailbox: Sendable {
                 releaseWaiters()
             }
         }
-        return mostUrgent != nil || !isClosed
+        return mostUrgent != nil || !state.withLock { $0.isOver }
     }
 
     // MARK: Ending
@@ -355,13 +355,16 @@ final class Mailbox: Sendable {
 }
 
 extension Mailbox.State {
-    fileprivate mutating func takeSleeper() -> CheckedContinuation<Void, Never>? {
+    /// Whether nothing will come in any more: it is closed, and there is nothing on the disk that comes back.
+    var isOver: Bool { isClosed && !gate.isHolding }
+
+    mutating func takeSleeper() -> CheckedContinuation<Void, Never>? {
         let taken = sleeper
         sleeper = nil
         return taken
     }
 
-    fileprivate mutating func takeWaiters() -> [Mailbox.Waiter] {
+    mutating func takeWaiters() -> [Mailbox.Waiter] {
         let taken = waiters
         waiters = []
         return taken

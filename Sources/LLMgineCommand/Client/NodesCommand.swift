@@ -68,11 +68,14 @@ struct NodesCommand: AsyncParsableCommand {
                     + (blocked.whenFull.map { " (\($0))" } ?? "") + (blocked.isDemoted ? ", publishers do not" : "")
             }
         }
+        let disk = status.links.filter { $0.spilledMessages ?? 0 > 0 }.map {
+            "on the disk: \($0.spilledMessages ?? 0) messages for \($0.peer)"
+        }
         let memory = status.memory
         let line =
             "memory for peers: \(NodesCommand.size(memory.exclusive)) exclusive, \(NodesCommand.size(memory.floating)) floating of "
             + "\(NodesCommand.size(memory.budget)), \(memory.waiting) waiting"
-        return ([table.text] + slow + [line]).joined(separator: "\n")
+        return ([table.text] + slow + disk + [line]).joined(separator: "\n")
     }
 
     private static func room(_ messages: UInt64, _ bytes: UInt64) -> String { "\(messages) / \(size(bytes))" }

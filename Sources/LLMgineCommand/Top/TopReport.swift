@@ -60,7 +60,7 @@ struct TopReport: Encodable {
             return switch policy {
             case .block: "\(publisher) wait"
             case .adaptiveRateLimit: "\(publisher) are slowed"
-            case .dropOldest, .rejectNew, .conflate: "\(publisher) go on: \(policy)"
+            case .dropOldest, .rejectNew, .conflate, .spill: "\(publisher) go on: \(policy)"
             }
         }
     }

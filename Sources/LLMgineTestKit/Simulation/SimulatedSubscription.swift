@@ -85,6 +85,7 @@ package final class SimulatedSubscription {
             switch whenFull {
             case .block where !isDemoted: return .full
             case .adaptiveRateLimit where !isDemoted: return .full
+            case .spill: return .full  // there are no disks here
             case .rejectNew: return .rejected
             case .block, .adaptiveRateLimit, .dropOldest: evicted = evictOldest()
             case .conflate: evicted = evictSuperseded(by: message) ? 1 : evictOldest()

@@ -108,13 +108,14 @@ extension InterestFrame.Entry {
     private static let reliableEvents: UInt8 = 2
 
     /// How each policy is written. The ones that make publishers wait are followed by their deadline, `.conflate` by the name of a header, which is
-    /// empty for the topic. From `adaptiveRateLimit` on only to peers with ``WireFeatures/policies``.
+    /// empty for the topic, `.spill` by a number of bytes. From `adaptiveRateLimit` on only to peers with ``WireFeatures/policies``.
     private enum Policy: UInt8 {
         case block = 0
         case dropOldest = 1
         case rejectNew = 2
         case adaptiveRateLimit = 3
         case conflate = 4
+        case spill = 5
     }
 
     /// The entry as a peer with these abilities understands it.
@@ -142,6 +143,7 @@ extension InterestFrame.Entry {
             case .rejectNew: .rejectNew
             case .adaptiveRateLimit: .adaptiveRateLimit(deadline: try reader.milliseconds())
             case .conflate: .conflate(by: try reader.conflationKey())
+            case .spill: .spill(maximumBytes: Int(clamping: try reader.varint()))
             case nil: throw .invalidValue
             }
         windowMessages = try reader.varint()
@@ -164,6 +166,9 @@ extension InterestFrame.Entry {
         case .adaptiveRateLimit(let deadline):
             buffer.writeInteger(Policy.adaptiveRateLimit.rawValue)
             buffer.writeMilliseconds(deadline)
+        case .spill(let bytes):
+            buffer.writeInteger(Policy.spill.rawValue)
+            buffer.writeVarint(UInt64(clamping: bytes))
         case .conflate(let key):
             buffer.writeInteger(Policy.conflate.rawValue)
             if case .header(let name) = key {
