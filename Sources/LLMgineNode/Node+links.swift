@@ -121,7 +121,9 @@ extension Node: LinkDelegate {
             tell { $0.gossipReceived(id, records, at: self.elapsed, into: &$1) }
         case .grant(let grant):
             let limit = Credit(messages: grant.maximumMessages, bytes: grant.maximumBytes)
-            _ = connection.update { outbox in outbox.granted(flow: grant.flow, grant.priority, limit, at: LinkConnection.now) }
+            _ = connection.update { outbox in
+                outbox.granted(flow: grant.flow, grant.priority, limit, at: outbox.isPaced ? LinkConnection.now : .zero)
+            }
             desk(of: link).creditChanged(grant.flow, link: id, granted: grant.maximumMessages)
         case .blocked(let blocked):
             try link.inbound(blocked.flow)?.account(blocked.priority)?.blocked(blocked)

@@ -10,6 +10,8 @@ package final class SimulatedPublisher {
     private var backlog: [(topic: Int, priority: Priority, bytes: Int)] = []
     private var current: Publication?
     private var isProceeding = false
+    /// When it asks again whoever slows it.
+    private var comesBack: Duration?
     /// How long it was held back in all.
     package private(set) var waited: Duration = .zero
 
@@ -99,7 +101,7 @@ package final class SimulatedPublisher {
         case nil: return true
         case .full: return false
         case .paced(let rest):
-            simulation.plan(in: rest.microseconds, on: node) { [self] in proceed() }
+            comeBack(at: simulation.now + rest)
             return false
         case .queued(let evicted, let rejected):
             link.evicted += evicted
@@ -115,6 +117,13 @@ package final class SimulatedPublisher {
 
     // MARK: Waiting
 
+    /// Once, however often it is told to before.
+    private func comeBack(at time: Duration) {
+        if let comesBack, comesBack > simulation.now, comesBack <= time { return }
+        comesBack = .microseconds(time.microseconds)
+        simulation.plan(at: time.microseconds, on: node) { [self] in proceed() }
+    }
+
     private func finishRemotes() -> Bool {
         while let publication = current, let (link, flows) = publication.remotes.first {
             if offer(publication, to: link, flows) {
@@ -126,7 +135,7 @@ package final class SimulatedPublisher {
             if simulation.now >= end, simulation.broken != .neverDemotes {
                 _ = link.update { $0.demoted(flows: flows) }
             } else if link.outbox.isTurningAway(flows: flows) {
-                link.waiters.append((self, flows))
+                if !link.waiters.contains(where: { $0.publisher === self }) { link.waiters.append((self, flows)) }
                 return false
             }
         }
