@@ -120,7 +120,7 @@ package final class SimulatedPublisher {
     /// Once, however often it is told to before.
     private func comeBack(at time: Duration) {
         if let comesBack, comesBack > simulation.now, comesBack <= time { return }
-        comesBack = time
+        comesBack = .microseconds(time.microseconds)
         simulation.plan(at: time.microseconds, on: node) { [self] in proceed() }
     }
 
