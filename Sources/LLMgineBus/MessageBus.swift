@@ -76,7 +76,8 @@ public final class MessageBus: Sendable {
         let metrics = configuration.hasMetrics ? self.observability.metrics : MetricsRegistry()
         services = DeliveryServices(
             origin: identity, resilience: configuration.resilience, deadLetters: deadLetters, observability: self.observability,
-            metrics: metrics, announcer: Announcer(metrics: metrics))
+            metrics: metrics, announcer: Announcer(metrics: metrics),
+            spillDirectory: configuration.spillDirectory)
         desk = RequestDesk(node: configuration.name, timers: timers, tracer: self.observability.tracer)
         deadLetters.deliver { [weak self] letter, token in self?.redeliver(letter, token) ?? false }
         services.announcer.announce(on: self)
@@ -112,7 +113,7 @@ public final class MessageBus: Sendable {
         for subscription in subscriptions { subscription.subscriber.mailbox.close() }
         var left = forgotten
         for subscription in subscriptions where await !subscription.drained(until: end) {
-            left[subscription.name, default: 0] += subscription.subscriber.mailbox.count
+            left[subscription.name, default: 0] += subscription.subscriber.mailbox.count + (subscription.subscriber.spill?.waiting ?? 0)
             subscription.giveUp()
         }
         let responders = desk.responders
@@ -152,6 +153,9 @@ public struct BusConfiguration: Sendable {
     /// How long handlers of higher ``HandlerPriority`` numbers wait for one of a lower number to be done with an event. Then they go on, and wait for it no more until
     /// it has handled something. Default 30 s.
     public var handlerPatience: Duration
+    /// Where the events of subscriptions lie that go to the disk when they are full. It must exist. Default: the directory for temporary files,
+    /// `TMPDIR` or `/tmp`.
+    public var spillDirectory: String
     /// How many scheduled events may wait for their time; one more is an error. Default 100,000.
     public var scheduleCapacity: Int
     /// How many approvals may be pending; one more is an error. Default 10,000.
@@ -160,8 +164,10 @@ public struct BusConfiguration: Sendable {
     /// A configuration with the documented defaults.
     public init(
         name: NodeID = "local", incarnation: Incarnation? = nil, resilience: BusResilience = BusResilience(), hasMetrics: Bool = true,
-        handlerPatience: Duration = .seconds(30), scheduleCapacity: Int = 100_000, approvalCapacity: Int = 10_000
+        handlerPatience: Duration = .seconds(30), scheduleCapacity: Int = 100_000, approvalCapacity: Int = 10_000,
+        spillDirectory: String? = nil
     ) {
+        self.spillDirectory = spillDirectory ?? SpillFile.temporaryDirectory
         self.name = name
         self.handlerPatience = handlerPatience
         self.scheduleCapacity = max(0, scheduleCapacity)

@@ -24,6 +24,7 @@ extension Outbox {
     /// many bytes. - Parameter now: the time on the clock of ``append(_:sequence:to:at:)``.
     package mutating func drain(maximum: Int, at now: Duration = .zero) -> Drained {
         self.now = now
+        if mindedFlows > 0 { releaseHeld() }
         var drained = Drained()
         while drained.bytes < maximum, let index = nextClass(), let turn = ready[index].popFirst() {
             let before = drained.bytes
@@ -61,7 +62,10 @@ extension Outbox {
     private mutating func sendHead(of place: Int, into drained: inout Drained) -> Bool {
         guard queues[place].parcel == 0 else { return false }  // begun by another flow since the place had got its turn
         if hasDeadlines { queues[place].expire(at: now) }
-        guard let piece = queues[place].pieces.first else { return false }
+        guard let piece = queues[place].pieces.first else {
+            if queues[place].heldCount > 0 { sayBlocked(place, before: nil) }
+            return false
+        }
         guard let cut = piece.cut(to: queues[place].purse.room) else {
             sayBlocked(place, before: piece)
             return false
@@ -132,10 +136,11 @@ extension Outbox {
             queues[place].expire(at: now)
             if queues[place].expired > 0 { announceGap(place) }
             if queues[place].pieces.contains(where: { !$0.chunk.deadlines.isEmpty }) { hasDeadlines = true }
+            if queues[place].held?.hasDeadlines ?? false { hasDeadlines = true }
         }
     }
 
-    private mutating func sayBlocked(_ place: Int, before piece: Piece) {
+    private mutating func sayBlocked(_ place: Int, before piece: Piece?) {
         guard !queues[place].saidBlocked, let priority = Priority(rawValue: UInt8(truncatingIfNeeded: place & 3)) else { return }
         queues[place].saidBlocked = true
         let sent = queues[place].purse.sent
@@ -143,8 +148,9 @@ extension Outbox {
             .blocked(
                 BlockedFrame(
                     flow: flows[place / 4].id, priority: priority, atMessages: sent.messages, atBytes: sent.bytes,
-                    nextBytes: UInt64(piece.first(1)?.payloadBytes ?? 0), waitingMessages: UInt64(queues[place].messages),
-                    waitingBytes: UInt64(queues[place].bytes))))
+                    nextBytes: UInt64(piece?.first(1)?.payloadBytes ?? queues[place].held?.first?.message.payload.readableBytes ?? 0),
+                    waitingMessages: UInt64(queues[place].messages + queues[place].heldCount),
+                    waitingBytes: UInt64(queues[place].bytes + (queues[place].held?.bytes ?? 0)))))
     }
 
     /// Whether publishers that were turned away may try again: a queue that turned one away is down to half of its room, or it holds none

@@ -17,8 +17,8 @@ extension Outbox {
 
         /// Whether publishers wait for it while it is full.
         var holdsPublishers: Bool {
-            guard case .block = whenFull else { return false }
-            return !isDemoted
+            if case .spill = whenFull { return true }  // whoever sends does not wait, but keeps it elsewhere
+            return whenFull.blockDeadline != nil && !isDemoted
         }
     }
 
@@ -40,6 +40,10 @@ extension Outbox {
         var parcel = 0
         /// Whether a publisher waits for room.
         var hasTurnedAway = false
+        /// How publishers are slowed; nil if they need not be.
+        var pace: GrantPace?
+        /// What waits for credit and may be superseded; nil if nothing ever was.
+        var held: HeldQueue?
 
         /// Whether a message of so many bytes has no room. An empty queue takes any one message.
         func isFull(_ limits: Limits, adding bytes: Int) -> Bool {

@@ -22,6 +22,8 @@ extension Outbox {
         package let priority: Priority
         package let messages: Int
         package let bytes: Int
+        /// What the subscription asks of its publishers.
+        package let whenFull: WhenFull
         /// Whether publishers no longer wait for it.
         package let isDemoted: Bool
     }
@@ -34,12 +36,13 @@ extension Outbox {
                 let room = queues[place].purse.room
                 status.credit.messages = status.credit.messages.addingClamped(room.messages)
                 status.credit.bytes = status.credit.bytes.addingClamped(room.bytes)
-                status.messages += queues[place].messages
-                status.bytes += queues[place].bytes
+                status.messages += queues[place].messages + queues[place].heldCount
+                status.bytes += queues[place].bytes + (queues[place].held?.bytes ?? 0)
                 guard queues[place].saidBlocked, let priority = Priority(rawValue: UInt8(truncatingIfNeeded: place & 3)) else { continue }
                 status.blocked.append(
                     Blocked(
-                        flow: id, priority: priority, messages: queues[place].messages, bytes: queues[place].bytes,
+                        flow: id, priority: priority, messages: queues[place].messages + queues[place].heldCount,
+                        bytes: queues[place].bytes + (queues[place].held?.bytes ?? 0), whenFull: flows[slot].whenFull,
                         isDemoted: flows[slot].isDemoted))
             }
         }

@@ -23,6 +23,8 @@ package struct Outbox: ~Copyable {
         case queued(evicted: Int, rejected: Int)
         /// A flow whose policy is to wait has no room; nothing was taken.
         case full
+        /// A flow slows its publishers: nothing was taken, and it is worth trying again after this time, or when there is room.
+        case paced(Duration)
     }
 
     /// How much may wait here.
@@ -71,6 +73,12 @@ package struct Outbox: ~Copyable {
     var slow: [Int] = []
     /// Room came about by other means than a drain.
     var madeRoom = false
+    /// Flows whose policy needs more than a look at their room, and those of them that slow their publishers. While there are none, they cost
+    /// nothing.
+    var mindedFlows = 0
+    var pacedFlows = 0
+    /// Whether ``append(_:sequence:to:at:expires:)`` has use for the time with every message.
+    package var isPaced: Bool { pacedFlows > 0 }
 
     /// Starts empty. - Parameter wire: what one message may hold, until ``agreed(_:)`` says otherwise.
     package init(limits: Limits = Limits(), wire: WireLimits = WireLimits()) {
@@ -88,6 +96,7 @@ package struct Outbox: ~Copyable {
     package mutating func opened(flow id: UInt32, whenFull: WhenFull, window: Credit) {
         guard slots[id] == nil else { return }
         let flow = Flow(id: id, whenFull: whenFull)
+        note(whenFull, 1)
         if let slot = freeSlots.popLast() {
             flows[slot] = flow
             slots[id] = slot
@@ -107,6 +116,8 @@ package struct Outbox: ~Copyable {
     package mutating func closed(flow id: UInt32) -> Int {
         guard let slot = slots.removeValue(forKey: id) else { return 0 }
         let lost = queuedMessages(slot)
+        note(flows[slot].whenFull, -1)
+        flows[slot] = Flow(id: id, whenFull: .dropOldest)  // a free slot has no policy that needs care
         stopTurningAway(slot)
         for place in places(of: slot) {
             queues[place] = Queue()
@@ -119,15 +130,17 @@ package struct Outbox: ~Copyable {
     }
 
     /// The peer grants credit for one class. - Returns: whether something can go out now.
-    package mutating func granted(flow id: UInt32, _ priority: Priority, _ limit: Credit) -> Bool {
+    package mutating func granted(flow id: UInt32, _ priority: Priority, _ limit: Credit, at now: Duration = .zero) -> Bool {
         guard let place = place(of: id, priority) else { return false }
         let before = queues[place].purse.granted
         queues[place].purse.granted(limit)
         // The answer to a BLOCKED that brings nothing new must not lead to the next one.
         guard queues[place].purse.granted != before else { return false }
         queues[place].saidBlocked = false
+        let more = queues[place].purse.granted.messages - before.messages
+        queues[place].pace?.granted(more, at: now)
         makeReady(place)
-        return queues[place].messages > 0
+        return queues[place].messages + queues[place].heldCount > 0
     }
 
     /// The peer wants back what it has granted in one class and is not used: it counts as sent, and the peer is told so.
@@ -142,13 +155,13 @@ package struct Outbox: ~Copyable {
     /// Messages of a class that could be sent to the flow right now; negative if more than that wait.
     package func room(flow id: UInt32, _ priority: Priority) -> Int {
         guard let place = place(of: id, priority) else { return 0 }
-        return Int(clamping: queues[place].purse.room.messages) - queues[place].messages
+        return Int(clamping: queues[place].purse.room.messages) - queues[place].messages - queues[place].heldCount
     }
 
     /// How long a publisher may be held back by these flows; zero where none of them asks for it.
     package func blockDeadline(flows ids: [UInt32]) -> Duration {
         ids.reduce(.zero) { longest, id in
-            guard let slot = slots[id], case .block(let deadline) = flows[slot].whenFull else { return longest }
+            guard let slot = slots[id], let deadline = flows[slot].whenFull.blockDeadline else { return longest }
             return max(longest, deadline)
         }
     }
@@ -190,7 +203,7 @@ package struct Outbox: ~Copyable {
 
     func place(of id: UInt32, _ priority: Priority) -> Int? { slots[id].map { $0 * 4 + Int(priority.rawValue) } }
 
-    func queuedMessages(_ slot: Int) -> Int { places(of: slot).reduce(0) { $0 + queues[$1].messages } }
+    func queuedMessages(_ slot: Int) -> Int { places(of: slot).reduce(0) { $0 + queues[$1].messages + queues[$1].heldCount } }
 
     private func isTurningAway(_ slot: Int) -> Bool { places(of: slot).contains { queues[$0].hasTurnedAway } }
 
@@ -204,7 +217,9 @@ package struct Outbox: ~Copyable {
 
     /// Gives a queue its turn, if something waits in it.
     mutating func makeReady(_ place: Int) {
-        guard !queues[place].isReady, queues[place].parcel == 0, !queues[place].pieces.isEmpty else { return }
+        guard !queues[place].isReady, queues[place].parcel == 0, !queues[place].pieces.isEmpty || queues[place].heldCount > 0 else {
+            return
+        }
         queues[place].isReady = true
         ready[place & 3].append(place)
     }

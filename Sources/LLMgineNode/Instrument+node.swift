@@ -8,21 +8,26 @@ extension Instrument {
     /// How long this node's certificate is valid.
     public static let certificateExpiry = Instrument(
         .gauge, "llmgine.tls.certificate.expiry", unit: "s", "Seconds until this node's certificate ends.")
-    /// Events that their publisher had been told were accepted and that had not been sent when what they waited for ended. Events that are
-    /// delivered at least once are not among them: they are kept.
+    /// Events that their publisher had been told were accepted and that came to nothing because a link or a subscription ended. Those that a subscription
+    /// has at least once are sent again all the same.
     public static let linkLost = Instrument(
-        .counter, "llmgine.link.lost", unit: "{event}",
-        "Events that waited for a peer when their link or subscription ended, by peer and reason.")
+        .counter, "llmgine.link.lost", unit: "{event}", "Events that were lost as a link or a subscription ended, by peer and reason.")
 }
 
 extension Node {
-    /// Why events that waited for a peer are not sent any more.
+    /// How an event came to nothing.
     enum LossReason: String {
+        /// It waited for the peer when the link ended.
         case link
+        /// It waited for the peer when the peer's subscription ended.
         case subscription
+        /// It waited on the disk when the peer's subscription ended.
+        case disk
+        /// It came from the peer when the subscription here had ended.
+        case late
     }
 
-    func noteLost(_ count: Int, to peer: NodeID, _ reason: LossReason) {
+    func noteLost(_ count: Int, of peer: NodeID, _ reason: LossReason) {
         guard count > 0 else { return }
         let labels: [MetricsRegistry.Label] = [.init("peer", "\(peer)"), .init("reason", reason.rawValue)]
         observability.metrics.counter(.linkLost, labels: labels).increment(by: UInt64(count))

@@ -122,6 +122,22 @@ extension Node {
         for flow in link.routes() { bus.removeRemote(flow) }
         for inlet in state.withLock({ Array($0.inlets.values) }) { inlet.linkEnded(link) }
         link.ended()
+        end(link.takeSpills(), of: link)
+    }
+
+    /// Gives up what lies on the disk for subscriptions that are gone.
+    private func end(_ spills: [SpillRoute], of link: PeerLink) {
+        guard !spills.isEmpty else { return }
+        // Unstructured because it waits for the disk, which the event loop must not; it ends when all was read.
+        Task { [self] in
+            for spill in spills {
+                let lost = await spill.end()
+                guard lost > 0 else { continue }
+                noteLost(lost, of: link.peer, .disk)
+                logger.warning(
+                    "events on the disk are lost with their subscription", metadata: ["peer": "\(link.peer)", "events": "\(lost)"])
+            }
+        }
     }
 
     private func close(_ id: LinkID, _ reason: BrokerAction.CloseReason) {
@@ -160,7 +176,8 @@ extension Node {
         guard let link = link(id) else { return }
         var frame = update.frame
         for index in frame.adds.indices where frame.adds[index].kind == .events {
-            let entry = frame.adds[index]
+            let entry = frame.adds[index].understood(with: link.hello.features)
+            frame.adds[index] = entry
             let window = link.announce(
                 entry.flow, target: Credit(messages: entry.windowMessages, bytes: entry.windowBytes), office: credit)
             frame.adds[index].windowMessages = window.messages
@@ -178,7 +195,7 @@ extension Node {
         }
         switch entry.kind {
         case .events where entry.reliable != nil: outlets.opened(entry, over: link)
-        case .events: bus.addRemote(link.opened(entry))
+        case .events: bus.addRemote(link.opened(entry, disk: (bus.configuration.spillDirectory, configuration.maximumSpill)))
         case .responder: bus.desk.responderAdded(entry, node: link.peer, link: id, over: link)
         }
     }
@@ -189,8 +206,9 @@ extension Node {
         bus.desk.responderRemoved(flow, link: id)
         if let outlet = link.outlet(flow) { outlets.withdrawn(outlet, isLeaving: link.isDraining) }
         let (route, lost) = link.closed(flow)
-        noteLost(lost, to: link.peer, .subscription)
+        noteLost(lost, of: link.peer, .subscription)
         if let route { bus.removeRemote(route) }
+        if let spill = link.takeSpill(flow) { end([spill], of: link) }
     }
 
     /// A peer's interest is acknowledged once it is in effect here; a leaf's once it is in effect in the whole cluster.

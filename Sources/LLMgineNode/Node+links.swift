@@ -34,7 +34,10 @@ extension Node: LinkDelegate {
         let refused = data.refused
         if refused.messages > 0 { noteRefused(refused.messages, on: data.topicIfRefused, of: link) }
         for id in data.flows {
-            guard let subscriber = subscriber(id, over: link), let flow = link.inbound(id)?.account(data.priority) else { continue }
+            guard let subscriber = subscriber(id, over: link), let flow = link.inbound(id)?.account(data.priority) else {
+                noteLost(chunk.count, of: link.peer, .late)
+                continue
+            }
             if !data.isCounted {
                 try flow.received(messages: chunk.count + refused.messages, bytes: data.index.payloadBytes + refused.bytes)
             }
@@ -47,7 +50,7 @@ extension Node: LinkDelegate {
             if data.flows.count > 1 {
                 targets.append(InboundTarget(subscriber: subscriber, credit: flow))
             } else if !subscriber.deliver(InboundDelivery(chunk: chunk, credit: flow)) {
-                flow.consumed(messages: chunk.count, bytes: data.index.payloadBytes)
+                InboundTarget(subscriber: subscriber, credit: flow).refuse(chunk.count, data.index.payloadBytes)
             }
         }
         if !targets.isEmpty { bus.deliver(chunk, bytes: data.index.payloadBytes, to: targets) }
@@ -121,7 +124,9 @@ extension Node: LinkDelegate {
             tell { $0.gossipReceived(id, records, at: self.elapsed, into: &$1) }
         case .grant(let grant):
             let limit = Credit(messages: grant.maximumMessages, bytes: grant.maximumBytes)
-            _ = connection.update { outbox in outbox.granted(flow: grant.flow, grant.priority, limit) }
+            _ = connection.update { outbox in
+                outbox.granted(flow: grant.flow, grant.priority, limit, at: outbox.isPaced ? LinkConnection.now : .zero)
+            }
             desk(of: link).creditChanged(grant.flow, link: id, granted: grant.maximumMessages)
         case .blocked(let blocked):
             try link.inbound(blocked.flow)?.account(blocked.priority)?.blocked(blocked)
@@ -185,7 +190,7 @@ extension Node: LinkDelegate {
         let link = link(id)
         // What is delivered at least once is kept apart, and sent again.
         let lost = connection.ended().reduce(0) { link?.outlet($1.flow) == nil ? $0 + $1.messages : $0 }
-        if let link { noteLost(lost, to: link.peer, .link) }
+        if let link { noteLost(lost, of: link.peer, .link) }
         let level: Logger.Level = closure.reason == .shuttingDown || closure.reason == .duplicateLink ? .info : .warning
         logger.log(
             level: level, wasEstablished ? "link closed" : "connection refused",

@@ -89,7 +89,7 @@ public final class Node: Service, Sendable {
     ) async throws(LLMgineError) {
         let settings = try StartSettings(configuration)
         self.configuration = configuration
-        let busConfiguration = BusConfiguration(name: configuration.name)
+        let busConfiguration = BusConfiguration(name: configuration.name, spillDirectory: configuration.spillDirectory)
         self.incarnation = busConfiguration.incarnation
         self.observability = observability ?? ObservabilityManager()
         self.bus = MessageBus(

@@ -41,6 +41,11 @@ public struct NodeConfiguration: Sendable {
     /// The most bytes that peers may have in the queues of this node's subscriptions, or be allowed to send there, with some room for each message
     /// beside its payload. Default 256 MiB; at least 8 MiB and 4 times ``maximumPayload``.
     public var memoryBudget: Int
+    /// Where events lie that go to the disk because a subscription is full and asks for that (``WhenFull/spill(maximumBytes:)``), here or on another node.
+    /// It must exist. Default: the directory for temporary files, `TMPDIR` or `/tmp`.
+    public var spillDirectory: String?
+    /// How many bytes of the disk one subscription of another node may take, whatever it asks for. Default 1 GiB.
+    public var maximumSpill: Int
     /// Threads that move bytes. Default: half of the cores, at least 1 and at most 4.
     public var eventLoops: Int
     /// Where scheduled events, approvals and dead letters of the node's bus outlive the process. Default: none.
@@ -61,8 +66,11 @@ public struct NodeConfiguration: Sendable {
         certificates: CertificateSource = .directory("certs"), roles: [String] = [], zone: String = "", joinTimeout: Duration = .seconds(2),
         stopDeadline: Duration = .seconds(10), maximumPayload: Int = 1 << 20, eventLoops: Int? = nil,
         memoryBudget: Int = 256 << 20, store: (any BusStore)? = nil, journal: (any EventJournal)? = nil,
-        permissions: [TopicPermission] = [], certificateCheck: Duration = .seconds(5), compression: LinkCompression = .off
+        permissions: [TopicPermission] = [], certificateCheck: Duration = .seconds(5), compression: LinkCompression = .off,
+        spillDirectory: String? = nil, maximumSpill: Int = 1 << 30
     ) {
+        self.spillDirectory = spillDirectory
+        self.maximumSpill = max(0, maximumSpill)
         self.name = name
         self.cluster = cluster
         self.kind = kind

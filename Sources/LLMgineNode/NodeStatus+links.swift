@@ -32,6 +32,8 @@ extension NodeStatus {
         public var queuedMessages: Int
         /// Their bytes.
         public var queuedBytes: Int
+        /// Messages that wait on the disk; nil from an older node.
+        public var spilledMessages: Int?
         /// The subscriptions that keep them waiting.
         public var blocked: [Blocked]
         /// Messages that the peer may still send here.
@@ -70,6 +72,8 @@ extension NodeStatus {
         public var bytes: Int
         /// Whether publishers no longer wait for it, and the oldest go instead.
         public var isDemoted: Bool
+        /// What it asks of its publishers, as ``WhenFull/init(named:)`` reads it; nil from an older node.
+        public var whenFull: String?
     }
 }
 
@@ -91,11 +95,11 @@ extension PeerLink {
         let names = Dictionary(routes().map { ($0.flow, $0.filters.map(\.text).joined(separator: ",")) }, uniquingKeysWith: { $1 })
         var status = NodeStatus.Link(
             peer: peer, flows: outbound.flows, creditMessages: outbound.credit.messages, creditBytes: outbound.credit.bytes,
-            queuedMessages: outbound.messages, queuedBytes: outbound.bytes,
+            queuedMessages: outbound.messages, queuedBytes: outbound.bytes, spilledMessages: spilled,
             blocked: outbound.blocked.map { blocked in
                 NodeStatus.Blocked(
                     subscription: "\(names[blocked.flow] ?? "")#\(blocked.flow)", priority: "\(blocked.priority)",
-                    messages: blocked.messages, bytes: blocked.bytes, isDemoted: blocked.isDemoted)
+                    messages: blocked.messages, bytes: blocked.bytes, isDemoted: blocked.isDemoted, whenFull: "\(blocked.whenFull)")
             }, grantedMessages: 0, grantedBytes: 0, arrivedMessages: 0, arrivedBytes: 0,
             compression: connection.compression.map { tally in
                 NodeStatus.Compression(

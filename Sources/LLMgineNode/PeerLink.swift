@@ -33,6 +33,8 @@ final class PeerLink: RemoteLink {
         var routes: [UInt32: RemoteFlow] = [:]
         /// Those of them that have their events at least once.
         var outlets: [UInt32: Outlet] = [:]
+        /// Those that go on over the disk when they are full.
+        var spills: [UInt32: SpillRoute] = [:]
         /// Whether the peer wants no new work.
         var isDraining = false
         /// The peer's subscriptions that are not served because a rule denies all they could get.
@@ -64,8 +66,17 @@ final class PeerLink: RemoteLink {
     func route(flows: [UInt32]) -> any RemoteRoute { LinkRoute(link: self, flows: flows) }
 
     /// The peer has subscribed: what matches may be queued for it from now on.
-    func opened(_ entry: InterestEntry) -> RemoteFlow {
-        let flow = RemoteFlow(link: self, flow: entry.flow, filters: entry.filters, group: entry.group)
+    /// - Parameter disk: where and how much of it a subscription may have that goes on over the disk.
+    func opened(_ entry: InterestEntry, disk: (directory: String, maximumBytes: Int)) -> RemoteFlow {
+        let flow: RemoteFlow
+        if case .spill(let wanted) = entry.whenFull {
+            let route = SpillRoute(
+                link: self, flow: entry.flow, in: disk.directory, maximumBytes: min(wanted, disk.maximumBytes))
+            state.withLock { $0.spills[entry.flow] = route }
+            flow = RemoteFlow(by: .own(route), flow: entry.flow, filters: entry.filters, group: entry.group)
+        } else {
+            flow = RemoteFlow(link: self, flow: entry.flow, filters: entry.filters, group: entry.group)
+        }
         state.withLock { $0.routes[entry.flow] = flow }
         connection.update { outbox in
             outbox.opened(
@@ -81,6 +92,34 @@ final class PeerLink: RemoteLink {
         return state.withLock { state in
             state.refused[flow] = nil
             return (state.routes.removeValue(forKey: flow), state.outlets[flow] == nil ? lost : 0)
+        }
+    }
+
+    /// A subscription of the peer is gone that went on over the disk.
+    func takeSpill(_ flow: UInt32) -> SpillRoute? { state.withLock { $0.spills.removeValue(forKey: flow) } }
+
+    /// The link is gone, and with it all of them.
+    func takeSpills() -> [SpillRoute] {
+        state.withLock { state in
+            defer { state.spills = [:] }
+            return Array(state.spills.values)
+        }
+    }
+
+    /// Events that wait on the disk for the peer.
+    var spilled: Int { state.withLock { Array($0.spills.values) }.reduce(0) { $0 + $1.waiting } }
+
+    /// Puts a message in line for some of the peer's subscriptions.
+    func offer(_ message: borrowing Message, sequence: UInt64, to flows: [UInt32]) -> RemoteOffer {
+        do throws(LLMgineError) {
+            switch try connection.append(message, sequence: sequence, to: flows) {
+            case .queued(let evicted, let rejected): return .accepted(evicted: evicted, rejected: rejected)
+            case .full: return .full
+            case .paced(let rest): return .paced(rest)
+            case nil: return .closed
+            }
+        } catch {
+            return .failed(error)
         }
     }
 
@@ -267,17 +306,7 @@ final class LinkRoute: RemoteRoute {
 
     var peer: NodeID { link.peer }
 
-    func offer(_ message: borrowing Message, sequence: UInt64) -> RemoteOffer {
-        do throws(LLMgineError) {
-            switch try link.connection.append(message, sequence: sequence, to: flows) {
-            case .queued(let evicted, let rejected): return .accepted(evicted: evicted, rejected: rejected)
-            case .full: return .full
-            case nil: return .closed
-            }
-        } catch {
-            return .failed(error)
-        }
-    }
+    func offer(_ message: borrowing Message, sequence: UInt64) -> RemoteOffer { link.offer(message, sequence: sequence, to: flows) }
 
     func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool { await link.connection.waitForRoom(for: flows, onRegistered) }
     func giveUp(_ waiter: UInt64) { link.connection.giveUp(waiter) }

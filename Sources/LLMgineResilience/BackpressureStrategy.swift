@@ -11,6 +11,10 @@ public enum BackpressureStrategy: String, Sendable, Hashable, CaseIterable, Coda
     /// `adaptive_rate_limit`: from the high-water mark down to the low-water mark publishers are slowed, the more the fuller the queue is, so that
     /// they come down to the pace of the handler; a full queue makes them wait as `block` does. Nothing is lost within the deadline.
     case adaptiveRateLimit = "adaptive_rate_limit"
+    /// `conflate`: what has been superseded by a newer event of its key goes first, so that the newest of each key is kept.
+    case conflate
+    /// `spill`: what finds no room waits on the disk.
+    case spill
 
     /// The strategy that a configuration names.
     /// - Throws: `invalidConfiguration`, naming the ones there are.

@@ -1,3 +1,4 @@
+public import enum LLMgineCore.ConflationKey
 public import struct LLMgineCore.LLMgineError
 public import enum LLMgineCore.WhenFull
 
@@ -6,8 +7,8 @@ public import enum LLMgineCore.WhenFull
 /// Pressure begins when the queue reaches the high-water mark and ends when it is down at the low-water mark. It shows in the metrics whatever
 /// the strategy is; only ``BackpressureStrategy/adaptiveRateLimit`` acts on it before the queue is full.
 ///
-/// Publishers on other nodes are paced by credit, which ends where the queue's room ends: to them `adaptive_rate_limit` is `block`, and nothing
-/// of it crosses the wire.
+/// Publishers on other nodes are paced by credit, which ends where the queue's room ends. Of all this they know ``whenFull``, and act on it where
+/// events wait for credit.
 public struct BoundedEventQueue: Sendable, Hashable {
     /// Events that may wait or be handled at a time, over all priority classes. Default 10,000.
     public var capacity: Int
@@ -21,14 +22,21 @@ public struct BoundedEventQueue: Sendable, Hashable {
     /// and the oldest go, until it has caught up. Default 5 s.
     public var deadline: Duration
     /// Whether events of this node that are dropped or refused go to the dead letters, beside being counted. It costs the publisher the encoding of
-    /// each of them. Default false.
+    /// each of them. Default false. What is superseded under ``BackpressureStrategy/conflate`` is only counted.
     public var keepsDropped: Bool
+    /// What makes one event supersede another under ``BackpressureStrategy/conflate``. Default: that they have the same topic.
+    public var conflationKey: ConflationKey
+    /// How many bytes may lie on the disk under ``BackpressureStrategy/spill``. Default 256 MiB.
+    public var maximumSpillBytes: Int
 
     /// A queue with the documented defaults. A subscription checks it when it is made.
     public init(
         capacity: Int = 10_000, highWaterMark: Double = 0.8, lowWaterMark: Double = 0.5, strategy: BackpressureStrategy = .block,
-        deadline: Duration = .seconds(5), keepsDropped: Bool = false
+        deadline: Duration = .seconds(5), keepsDropped: Bool = false, conflationKey: ConflationKey = .topic,
+        maximumSpillBytes: Int = 256 << 20
     ) {
+        self.maximumSpillBytes = maximumSpillBytes
+        self.conflationKey = conflationKey
         self.capacity = capacity
         self.highWaterMark = highWaterMark
         self.lowWaterMark = lowWaterMark
@@ -41,9 +49,12 @@ public struct BoundedEventQueue: Sendable, Hashable {
     public var whenFull: WhenFull {
         get {
             switch strategy {
-            case .block, .adaptiveRateLimit: .block(deadline: deadline)
+            case .block: .block(deadline: deadline)
+            case .adaptiveRateLimit: .adaptiveRateLimit(deadline: deadline)
             case .dropOldest: .dropOldest
             case .rejectNew: .rejectNew
+            case .conflate: .conflate(by: conflationKey)
+            case .spill: .spill(maximumBytes: maximumSpillBytes)
             }
         }
         set {
@@ -53,6 +64,15 @@ public struct BoundedEventQueue: Sendable, Hashable {
                 self.deadline = deadline
             case .dropOldest: strategy = .dropOldest
             case .rejectNew: strategy = .rejectNew
+            case .adaptiveRateLimit(let deadline):
+                strategy = .adaptiveRateLimit
+                self.deadline = deadline
+            case .conflate(let key):
+                strategy = .conflate
+                conflationKey = key
+            case .spill(let bytes):
+                strategy = .spill
+                maximumSpillBytes = bytes
             }
         }
     }
@@ -64,6 +84,10 @@ public struct BoundedEventQueue: Sendable, Hashable {
             throw LLMgineError(
                 .invalidArgument,
                 "water marks must be 0 < low < high <= 1, not \(lowWaterMark) and \(highWaterMark)")
+        }
+        try conflationKey.check()
+        guard maximumSpillBytes > 0 else {
+            throw LLMgineError(.invalidArgument, "a queue that spills needs more than \(maximumSpillBytes) bytes of disk")
         }
     }
 

@@ -44,6 +44,8 @@ package struct QueueGate: Sendable {
     private let step: Int
     /// Publishers that have waited enough.
     private var passes = 0
+    /// Whether every event is held.
+    package private(set) var isHolding = false
 
     /// The delay of a publisher while the queue is at its high-water mark.
     package static let shortestRest = Duration.milliseconds(1)
@@ -62,6 +64,7 @@ package struct QueueGate: Sendable {
     /// An event is at the door and so many are inside, at least ``threshold``.
     package mutating func offered(at size: Int, isDemoted: Bool, now: @autoclosure () -> Duration) -> Admission {
         defer { arm() }
+        guard !isHolding else { return .held }
         guard size < queue.capacity else {
             grew(to: size, now: now())
             return whenFull(isDemoted: isDemoted)
@@ -81,7 +84,15 @@ package struct QueueGate: Sendable {
         case .adaptiveRateLimit where !isDemoted: return .waitForRoom
         case .rejectNew: return queue.keepsDropped ? .refuse : .tryAgain
         case .block, .adaptiveRateLimit, .dropOldest: return queue.keepsDropped ? .makeRoom : .tryAgain
+        case .conflate: return .tryAgain
+        case .spill: return .waitForRoom
         }
+    }
+
+    /// Has every event held, or no longer: there are others that come first.
+    package mutating func hold(_ isHolding: Bool) {
+        self.isHolding = isHolding
+        arm()
     }
 
     /// A publisher has rested, or there is nothing to make room with: the next event comes in.
@@ -120,6 +131,8 @@ package struct QueueGate: Sendable {
         case .block, .adaptiveRateLimit, .dropOldest:
             guard queue.keepsDropped else { return .evicts }
             return takePass() ? .accepted : .held
+        case .conflate: return .evicts
+        case .spill: return .held
         }
     }
 
@@ -138,6 +151,7 @@ package struct QueueGate: Sendable {
     }
 
     private mutating func arm() {
+        guard queue.strategy != .conflate, !isHolding else { return threshold = 0 }  // every event is looked at
         if isUnderPressure {
             threshold = queue.strategy == .adaptiveRateLimit ? 0 : queue.capacity
         } else {

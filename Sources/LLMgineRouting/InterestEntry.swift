@@ -42,7 +42,7 @@ package struct InterestEntry: Sendable, Hashable {
     }
 
     /// A hash of the content that two processes agree on. The deadline of `.block` counts in milliseconds, which is what travels; the window of a
-    /// subscription does not count, since each peer is told another one.
+    /// subscription does not count, since each peer is told another one, and of its policy what every peer can be told.
     package var stableHash: UInt64 {
         var hash = StableHash()
         hash.combine(UInt64(flow))
@@ -51,12 +51,12 @@ package struct InterestEntry: Sendable, Hashable {
         for filter in filters { hash.combine(filter.text) }
         hash.combine(group == nil ? 0 as UInt8 : 1)
         hash.combine(group ?? "")
-        switch whenFull {
-        case .block(let deadline):
+        switch whenFull.fallback {
+        case .block(let deadline), .adaptiveRateLimit(let deadline):
             hash.combine(0 as UInt8)
             hash.combine(deadline.wholeMilliseconds)
-        case .dropOldest: hash.combine(1 as UInt8)
-        case .rejectNew: hash.combine(2 as UInt8)
+        case .dropOldest, .conflate: hash.combine(1 as UInt8)
+        case .rejectNew, .spill: hash.combine(2 as UInt8)
         }
         if kind == .responder {
             hash.combine(windowMessages)

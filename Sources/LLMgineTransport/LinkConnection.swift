@@ -98,6 +98,8 @@ package final class LinkConnection: Sendable {
     private struct State: ~Copyable {
         var outbox: Outbox
         var isClosed = false
+        /// What waited when the link ended, by flow; nil while it stands.
+        var lost: [(flow: UInt32, messages: Int)]?
         var waiters: [Waiter] = []
         var nextWaiter: UInt64 = 0
         var roundTrip: Duration?
@@ -147,6 +149,9 @@ package final class LinkConnection: Sendable {
         }
     }
 
+    /// The time that everything on links goes by.
+    package static var now: Duration { LinkHandler.now }
+
     // MARK: Sending
 
     /// Puts a control frame ahead of all data.
@@ -166,6 +171,7 @@ package final class LinkConnection: Sendable {
         let result = state.withLock { state -> Result<Outbox.Appended?, LLMgineError> in
             guard !state.isClosed else { return .success(nil) }
             do throws(LLMgineError) {
+                let now = state.outbox.isPaced && now == .zero ? LinkHandler.now : now
                 return .success(try state.outbox.append(message, sequence: sequence, to: flows, at: now, expires: expires))
             } catch {
                 return .failure(error)
@@ -346,9 +352,12 @@ package final class LinkConnection: Sendable {
             state.isClosed = true
             let waiters = state.waiters
             state.waiters = []
-            let lost = state.outbox.queued
-            for (flow, _) in lost { state.outbox.closed(flow: flow) }  // told once
-            return (lost, waiters)
+            if state.lost == nil {
+                let lost = state.outbox.queued
+                for (flow, _) in lost { state.outbox.closed(flow: flow) }  // so that nobody counts them once more
+                state.lost = lost
+            }
+            return (state.lost ?? [], waiters)
         }
         for waiter in waiters { waiter.continuation.resume(returning: false) }
         return lost

@@ -25,6 +25,9 @@ package struct WireFeatures: OptionSet, Sendable, Hashable {
     /// Frames can come in COMPRESSED. Offered only where the settings ask for it.
     package static let compression = WireFeatures(rawValue: 1 << 1)
 
+    /// Subscriptions may ask for policies beyond `block`, `dropOldest` and `rejectNew`. To a peer without it they ask for what comes nearest.
+    package static let policies = WireFeatures(rawValue: 1 << 2)
+
     /// What this build offers everywhere.
-    package static let supported: WireFeatures = [.moving]
+    package static let supported: WireFeatures = [.moving, .policies]
 }

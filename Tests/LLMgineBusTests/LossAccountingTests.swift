@@ -43,7 +43,7 @@ import Testing
                     for _ in 0..<plan.yields { await Task.yield() }
                     if tick.number % plan.failing == 0 { throw tick.number % 3 == 0 ? Verdict(isRetryable: false) as any Error : Mishap() }
                 })
-            if plan.options.queue.keepsDropped { keeping += subscriptions.suffix(1) }
+            if plan.options.queue.keepsDropped, plan.options.queue.strategy != .conflate { keeping += subscriptions.suffix(1) }
         }
         let cancelled = Bool.random(using: &random) ? subscriptions.randomElement(using: &random) : nil
         let count = Int.random(in: 100...600, using: &random)

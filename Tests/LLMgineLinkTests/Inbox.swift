@@ -136,7 +136,9 @@ final class OneWay {
 
     func opened(flow id: UInt32, whenFull: WhenFull, window: Credit) { outbox.opened(flow: id, whenFull: whenFull, window: window) }
     func closed(flow id: UInt32) -> Int { outbox.closed(flow: id) }
-    func granted(flow id: UInt32, _ limit: Credit, _ priority: Priority = .normal) -> Bool { outbox.granted(flow: id, priority, limit) }
+    func granted(flow id: UInt32, _ limit: Credit, _ priority: Priority = .normal, at now: Duration = .zero) -> Bool {
+        outbox.granted(flow: id, priority, limit, at: now)
+    }
     func drained(flow id: UInt32, _ priority: Priority = .normal) { outbox.drained(flow: id, priority) }
     func room(flow id: UInt32, _ priority: Priority = .normal) -> Int { outbox.room(flow: id, priority) }
     func blockDeadline(flows ids: [UInt32]) -> Duration { outbox.blockDeadline(flows: ids) }
@@ -157,10 +159,13 @@ final class OneWay {
         try outbox.append(message, sequence: sequence, to: flows, at: now)
     }
 
-    func append(_ sequence: UInt64, to flows: [UInt32] = [1], of topic: Topic = "a", bytes: Int = 8, priority: Priority = .normal) throws
+    func append(
+        _ sequence: UInt64, to flows: [UInt32] = [1], of topic: Topic = "a", bytes: Int = 8, priority: Priority = .normal,
+        at now: Duration = .zero
+    ) throws
         -> Outbox.Appended
     {
-        try outbox.append(.of(topic, bytes: bytes, priority: priority), sequence: sequence, to: flows)
+        try outbox.append(.of(topic, bytes: bytes, priority: priority), sequence: sequence, to: flows, at: now)
     }
 
     /// Appends several, all of which must find their place.

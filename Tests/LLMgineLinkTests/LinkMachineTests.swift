@@ -209,7 +209,7 @@ import Testing
         var (old, later) = (Peer.b.hello, Peer.b.hello)
         old.features = []
         later.features = WireFeatures(rawValue: .max)
-        let all: WireFeatures = [.moving, .compression]
+        let all: WireFeatures = [.moving, .compression, .policies]
         for (theirs, agreed) in [(old, WireFeatures()), (later, all)] {
             var link = LinkMachine(role: .acceptor, ours: ours, certified: Peer.b.identity)
             _ = link.opened(at: .zero)

@@ -95,9 +95,10 @@ final class Inbox<Element: Sendable>: Sendable {
             }
             try await subscription.established()
         }
-        for id in 1...100 { try await nodes[0].bus.publish(OrderPlaced(id: id), to: "orders.eu.placed") }
-        let items = await inbox.wait(for: 300)
-        for id in 1...100 {
+        // No more than a first window: a handler that has no credit left gets what comes later than the others, who do not wait for it.
+        for id in 1...60 { try await nodes[0].bus.publish(OrderPlaced(id: id), to: "orders.eu.placed") }
+        let items = await inbox.wait(for: 180)
+        for id in 1...60 {
             #expect(items.filter { $0.hasSuffix(" \(id)") } == ["first \(id)", "second \(id)", "third \(id)"])
         }
         for node in nodes { #expect(await node.stop() == [:]) }

@@ -56,7 +56,12 @@ import Testing
 
     @Test func `is known to other nodes by what the wire carries`() {
         var queue = BoundedEventQueue(strategy: .adaptiveRateLimit, deadline: .seconds(2))
-        #expect(queue.whenFull == .block(deadline: .seconds(2)))
+        #expect(queue.whenFull == .adaptiveRateLimit(deadline: .seconds(2)))
+        queue.whenFull = .conflate(by: .header("symbol"))
+        #expect((queue.strategy, queue.conflationKey) == (.conflate, .header("symbol")))
+        #expect(queue.whenFull == .conflate(by: .header("symbol")))
+        queue.whenFull = .spill(maximumBytes: 9)
+        #expect((queue.strategy, queue.maximumSpillBytes, queue.whenFull) == (.spill, 9, .spill(maximumBytes: 9)))
         queue.whenFull = .dropOldest
         #expect((queue.strategy, queue.whenFull) == (.dropOldest, .dropOldest))
         queue.whenFull = .rejectNew

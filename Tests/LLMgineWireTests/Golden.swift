@@ -71,6 +71,11 @@ struct Golden: Sendable, CustomTestStringConvertible {
             frame: .interest(InterestFrame(kind: .snapshot, fromVersion: 0, toVersion: 0, adds: [])),
             hex: "0000000710000100000000"),
         Golden(
+            name: "INTEREST with other policies",
+            frame: .interest(InterestFrame(kind: .delta, fromVersion: 6, toVersion: 8, adds: policies)),
+            hex: "0000003810000006080401000101780003f403021002000101780004000210030001017800040673796d626f6c0210"
+                + "040001017800058080040210" + "00"),
+        Golden(
             name: "INTEREST_ACK",
             frame: .interestAck(InterestAckFrame(version: 6)),
             hex: "00000003110006"),
@@ -193,6 +198,15 @@ extension Golden {
             windowBytes: 65_536),
         InterestFrame.Entry(flow: .max, kind: .events, filters: ["x"], whenFull: .dropOldest, windowMessages: 0, windowBytes: 0),
     ]
+
+    /// Entries for peers with the feature.
+    static let policies = [
+        WhenFull.adaptiveRateLimit(deadline: .milliseconds(500)), .conflate(by: .topic), .conflate(by: .header("symbol")),
+        .spill(maximumBytes: 65_536),
+    ].enumerated().map { index, policy in
+        InterestFrame.Entry(
+            flow: UInt32(index + 1), kind: .events, filters: ["x"], whenFull: policy, windowMessages: 2, windowBytes: 16)
+    }
 
     static let members = [
         GossipFrame.Member(

@@ -17,7 +17,8 @@ extension NodeSettings {
             advertise: node.advertise.isEmpty ? nil : node.advertise, seeds: node.seeds, certificates: .directory(certificates.directory),
             roles: node.roles, zone: node.zone, stopDeadline: limits.stopDeadline, maximumPayload: limits.maximumPayload,
             memoryBudget: limits.memoryBudget, permissions: permissions, certificateCheck: certificates.check,
-            compression: links.compression)
+            compression: links.compression,
+            spillDirectory: limits.spillDirectory.isEmpty ? nil : limits.spillDirectory, maximumSpill: limits.spill)
     }
 
     /// Opens the store, if there is to be one. - Throws: `storageFailed`, naming the key and the file.

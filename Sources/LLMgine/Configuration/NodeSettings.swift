@@ -94,6 +94,10 @@ public struct NodeSettings: Sendable, Hashable {
         public var maximumPayload = 1 << 20
         /// What other nodes may have in this node's queues and on the way there, in bytes; at least 8 MiB and 4 times `maximumPayload`.
         public var memoryBudget = 256 << 20
+        /// How many bytes of the disk one subscription of another node may take that asks for that when it is full.
+        public var spill = 1 << 30
+        /// Where they lie; empty for the directory for temporary files.
+        public var spillDirectory = ""
         /// How long a stop may take: what is not done by then is dropped and counted.
         public var stopDeadline = Duration.seconds(10)
     }

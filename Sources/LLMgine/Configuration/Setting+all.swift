@@ -71,6 +71,12 @@ extension Setting {
             "limits.memoryBudget", \.limits.memoryBudget,
             "What other nodes may have in this node's queues and on the way there; at least 4 times limits.maximumPayload.",
             in: 8 << 20...1 << 40),
+        .size(
+            "limits.spill", \.limits.spill,
+            "What one subscription of another node may take of the disk, if it asks for that when it is full.", in: 0...1 << 40),
+        .text(
+            "limits.spillDirectory", \.limits.spillDirectory,
+            "The directory on whose disk events wait for subscriptions that ask for that; empty is the one for temporary files."),
         .duration(
             "limits.stopDeadline", \.limits.stopDeadline, "How long a stop may take before what is left is dropped and counted.",
             in: .zero ... .seconds(600)),

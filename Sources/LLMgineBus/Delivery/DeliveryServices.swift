@@ -11,6 +11,7 @@ struct DeliveryServices: Sendable {
     /// Where metrics are counted: nowhere that is shown, if they are switched off.
     let metrics: MetricsRegistry
     let announcer: Announcer
+    let spillDirectory: String
     let middleware = MiddlewareChain()
 
     var tracer: NodeTracer { observability.tracer }

@@ -70,8 +70,8 @@ extension SubscriptionOptions {
     /// - Throws: `invalidArgument` if the queue may lose what the delivery mode promises to keep.
     func checkDelivery() throws(LLMgineError) {
         guard delivery.atLeastOnceOptions != nil else { return }
-        guard queue.strategy != .dropOldest else {
-            throw LLMgineError(.invalidArgument, "a subscription that has its events at least once cannot drop the oldest")
+        guard queue.strategy != .dropOldest, queue.strategy != .conflate, queue.strategy != .spill else {
+            throw LLMgineError(.invalidArgument, "a subscription that has its events at least once can neither drop events nor spill them")
         }
         guard (name?.utf8.count ?? 0) <= Topic.maximumBytes else {
             throw LLMgineError(

@@ -21,6 +21,8 @@ package class AnySubscriber: @unchecked Sendable {
     let mailbox: Mailbox
     /// What the consumer has taken out of the mailbox.
     let custody: Custody
+    /// Where events wait that found no room in the mailbox; nil unless they go to the disk.
+    let spill: SpillLine?
     let services: DeliveryServices
     let breaker: HandlerBreaker
     let meters: HandlerMeters
@@ -51,6 +53,7 @@ package class AnySubscriber: @unchecked Sendable {
         if !services.resilience.hasBoundedQueues { queue.capacity = .max }
         self.unhandled = options.delivery.atLeastOnceOptions == nil ? nil : UnhandledEvents()
         self.mailbox = Mailbox(queue, layout: layout, meters: QueueMeters(of: name, in: services.metrics))
+        self.spill = AnySubscriber.makeSpillLine(queue, mailbox, in: services.spillDirectory)
     }
 
     /// Whether the consumer, which was away, still owns what it has taken out of the mailbox.
@@ -92,6 +95,9 @@ package class AnySubscriber: @unchecked Sendable {
     /// the mailbox was abandoned.
     /// - Returns: false if the consumer is at work on it just now.
     func buryQueue() -> Bool { true }
+
+    /// Puts what is on the disk into the dead letters.
+    func burySpill() async {}
 
     /// Takes the oldest event of the least urgent class out of the queue and puts it into the dead letters. False if the handlers have them all.
     func displaceOldest() -> Bool { false }
@@ -154,6 +160,7 @@ final class Subscriber<Value: Sendable>: AnySubscriber, @unchecked Sendable {
     }
 
     override func displaceOldest() -> Bool { buryOldest() }
+    override func burySpill() async { await burySpilled() }
 }
 
 /// Which node, in which life, an event of this bus comes from.

@@ -103,7 +103,11 @@ final class DurablePublish {
     private func insist(on copy: LocalCopy) async throws(LLMgineError) {
         let before = receipt
         receipt.matched += 1
-        try await bus.insist(on: copy.subscriber, &receipt, copy.offer) { copy.subscriber.keep(refused: message, id) }
+        try await bus.insist(on: copy.subscriber, &receipt, copy.offer) {
+            SpillCopy(message: encoded, sequence: id.sequence, extras: extras)
+        } refused: {
+            copy.subscriber.keep(refused: message, id)
+        }
         note(since: before, copy.obligation)
     }
 
@@ -114,7 +118,7 @@ final class DurablePublish {
         let before = receipt
         let offer = remote.offer(message, sequence: id.sequence)
         if case .failed(let error) = offer { throw error }
-        if case .full = offer { return false }
+        if offer.isHeld { return false }
         receipt.matched += 1
         receipt.count(offer)
         note(since: before, remote.obligation)

@@ -8,9 +8,12 @@ extension MessageBus {
     ///
     /// A handler that publishes to its own full queue does not wait: nobody but itself could make room. Its subscription is demoted at once. So is one
     /// whose handler waits for the caller.
+    /// - Parameter copy: the event as it goes to the disk, for a subscription that asks for that; nil if it does not encode.
     func insist(
-        on subscriber: AnySubscriber, _ receipt: inout PublishReceipt, _ attempt: () -> SubscriberOffer, refused: () -> Void
+        on subscriber: AnySubscriber, _ receipt: inout PublishReceipt, _ attempt: () -> SubscriberOffer,
+        copy: () -> SpillCopy?, refused: () -> Void
     ) async throws(LLMgineError) {
+        if let line = subscriber.spill { return await spill(copy(), to: subscriber, by: line, &receipt, refused: refused) }
         let mailbox = subscriber.mailbox
         let started = ContinuousClock.now
         let end = started + subscriber.options.queue.deadline
@@ -61,6 +64,23 @@ extension MessageBus {
         if hasWaited { receipt.waited += ContinuousClock.now - started }
     }
 
+    /// The receipt has the match already.
+    private func spill(
+        _ copy: SpillCopy?, to subscriber: AnySubscriber, by line: SpillLine,
+        _ receipt: inout PublishReceipt, refused: () -> Void
+    ) async {
+        var outcome = SpillLine.Outcome.refused(LLMgineError(.badPayload, "the event does not encode"))
+        if let copy {
+            let record = SpillRecord(copy.message.message, sequence: copy.sequence, origin: copy.message.origin, at: SpillRecord.now)
+            outcome = await line.spill(record, extras: copy.extras)
+        }
+        if case .refused = outcome {
+            subscriber.mailbox.noteRejected()
+            if subscriber.options.queue.keepsDropped { refused() }
+        }
+        receipt.count(outcome)
+    }
+
     @discardableResult
     private func wait(in mailbox: Mailbox, above level: Int, until end: ContinuousClock.Instant) async throws(LLMgineError) -> Bool {
         heldBack.add(1, ordering: .relaxed)
@@ -79,15 +99,27 @@ extension MessageBus {
         receipt.matched += 1
         while true {
             let offer = remote.offer(message, sequence: number)
-            if case .failed(let error) = offer { throw error }
-            guard case .full = offer else {
+            var roomy = false
+            switch offer {
+            case .failed(let error): throw error
+            case .full:
+                if let outcome = await remote.spill(message, sequence: number) { return receipt.count(outcome) }
+                roomy = try await wait(until: end, wait: remote.waitForRoom, giveUp: { remote.giveUp($0) })
+            case .paced(let rest): try await pause(until: min(end, .now + rest))
+            case .accepted, .closed:
                 receipt.count(offer)
-                break
+                receipt.waited += ContinuousClock.now - started
+                return
             }
-            let roomy = try await wait(until: end, wait: remote.waitForRoom, giveUp: { remote.giveUp($0) })
             if !roomy, ContinuousClock.now >= end { receipt.slow += remote.demote() }
         }
-        receipt.waited += ContinuousClock.now - started
+    }
+
+    /// - Throws: `cancelled`.
+    private func pause(until end: ContinuousClock.Instant) async throws(LLMgineError) {
+        do { try await Task.sleep(until: end, clock: .continuous) } catch {
+            throw LLMgineError(.cancelled, "the publishing task was cancelled while it kept to the pace of a subscription")
+        }
     }
 
     /// Offers an event to one member of a queue group: whoever has room, in turn, and this node's own members first among equals.
@@ -131,6 +163,8 @@ extension MessageBus {
                 let id = receipt.id
                 try await insist(on: locals[index], &receipt) {
                     locals[index].mailbox.offer(message, sequence: number, extras: extras)
+                } copy: {
+                    SpillCopy(message: message, sequence: number, extras: extras)
                 } refused: {
                     locals[index].keep(refused: message.message, id)
                 }

@@ -35,7 +35,7 @@ extension MessageBus {
     /// Publishes an event to everyone who is subscribed to the topic, on this node and on all others.
     ///
     /// Returns once the event is in the queue of every subscription that matched, which is at once unless one of them asks publishers to wait
-    /// (``WhenFull/block(deadline:)``) and is full. What became of the event is in the receipt; a slow subscriber is not an error.
+    /// (``WhenFull/block(deadline:)``) and is full, or to slow down (``WhenFull/adaptiveRateLimit(deadline:)``). What became of the event is in the receipt; a slow subscriber is not an error.
     /// - Parameter topic: where to; by default the event type's own topic.
     /// - Throws: `stopped`, `badPayload` if it must be encoded and cannot be, `cancelled` if the task is cancelled while it waits,
     ///   `permissionDenied` if a topic permission of the node stands against it.
@@ -89,7 +89,7 @@ extension MessageBus {
         }
         let offer = route.remotes[0].offer(message, sequence: number)
         switch offer {
-        case .full: return nil
+        case .full, .paced: return nil
         case .failed(let error): throw error
         case .accepted, .closed:
             var receipt = PublishReceipt(
@@ -140,6 +140,10 @@ extension MessageBus {
             let id = receipt.id
             try await insist(on: subscriber, &receipt) {
                 offer(subscriber) ?? .closed
+            } copy: {
+                (try? encoded ?? encode(event, to: topic, options: options, trace: trace)).map {
+                    SpillCopy(message: $0, sequence: number, extras: extras)
+                }
             } refused: {
                 keep(refused: event, to: topic, options: options, id, by: subscriber)
             }
@@ -197,7 +201,7 @@ extension MessageBus {
                 receipt.matched += 1
                 let offer = remote.offer(message, sequence: number)
                 if case .failed(let error) = offer { throw error }
-                if case .full = offer {
+                if offer.isHeld {
                     receipt.matched -= 1
                     try await insist(on: remote, message, number, &receipt)
                 } else {
@@ -223,6 +227,8 @@ extension MessageBus {
             let id = leaf?.origin ?? receipt.id
             try await insist(on: subscriber, &receipt) {
                 subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
+            } copy: {
+                SpillCopy(message: encoded, sequence: number, extras: extras)
             } refused: {
                 subscriber.keep(refused: plain, id)
             }
@@ -263,7 +269,7 @@ extension MessageBus {
             receipt.matched += 1
             let offer = remote.offer(message, sequence: number)
             if case .failed(let error) = offer { throw error }
-            if case .full = offer { full.append(remote) } else { receipt.count(offer) }
+            if offer.isHeld { full.append(remote) } else { receipt.count(offer) }
         }
         for remote in full {
             receipt.matched -= 1
@@ -287,6 +293,17 @@ extension PublishReceipt {
         }
     }
 
+    /// The match was counted before.
+    mutating func count(_ outcome: SpillLine.Outcome) {
+        switch outcome {
+        case .written:
+            accepted += 1
+            spilled += 1
+        case .refused: rejected += 1
+        case .ended: matched -= 1
+        }
+    }
+
     /// The caller has counted the match.
     mutating func count(_ offer: RemoteOffer) {
         switch offer {
@@ -294,7 +311,7 @@ extension PublishReceipt {
             accepted += 1
             self.evicted += evicted
             self.rejected += rejected
-        case .full, .failed: break
+        case .full, .paced, .failed: break
         case .closed: matched -= 1
         }
     }

@@ -339,6 +339,7 @@ package protocol RemoteLink: AnyObject, Sendable {
 
 extension RemoteRoute {
     package func mayReceive(_ topic: Topic) -> Bool { true }
+    package func spill(_ message: Message, sequence: UInt64) async -> SpillLine.Outcome? { nil }
 }
 
 extension RemoteLink {
@@ -358,6 +359,8 @@ package protocol RemoteRoute: AnyObject, Sendable {
     func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool
     /// Ends a wait early.
     func giveUp(_ waiter: UInt64)
+    /// Puts a message that found no room on the disk; nil if that is not what its flow asks for.
+    func spill(_ message: Message, sequence: UInt64) async -> SpillLine.Outcome?
     /// Publishers no longer wait for the flows that are full now. - Returns: their names.
     func demote() -> [String]
     /// How long a publisher may be held back here.
@@ -378,10 +381,22 @@ package enum RemoteOffer: Sendable, Equatable {
     case accepted(evicted: Int, rejected: Int)
     /// A flow that asks publishers to wait has no room. Nothing was taken.
     case full
+    /// A flow slows its publishers: nothing was taken, and it is worth trying again after this time.
+    case paced(Duration)
     /// The link is gone.
     case closed
     /// No link may carry the message; the publisher is told.
     case failed(LLMgineError)
+}
+
+extension RemoteOffer {
+    /// Whether the publisher has to wait.
+    var isHeld: Bool {
+        switch self {
+        case .full, .paced: true
+        case .accepted, .closed, .failed: false
+        }
+    }
 }
 
 extension MessageBus {

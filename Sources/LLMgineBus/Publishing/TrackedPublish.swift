@@ -81,6 +81,10 @@ final class TrackedPublish<E: Event> {
             let id = receipt.id
             try await bus.insist(on: subscriber, &receipt) {
                 offer(to: subscriber, extras)
+            } copy: {
+                (try? encoded ?? bus.encode(event, to: topic, options: options, trace: trace)).map {
+                    SpillCopy(message: $0, sequence: number, extras: extras)
+                }
             } refused: {
                 bus.keep(refused: event, to: topic, options: options, id, by: subscriber)
             }

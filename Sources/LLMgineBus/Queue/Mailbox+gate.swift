@@ -7,12 +7,13 @@ import Synchronization
 extension Mailbox {
     /// Whether one more may come in, now that there seem to be enough that the gate must decide.
     @inline(never)
-    func admitAtThreshold(_ state: inout State) -> SubscriberOffer {
+    func admitAtThreshold(_ state: inout State, lane: Int, topic: borrowing Topic, extras: MessageExtras?) -> SubscriberOffer {
         state.finishedSeen = finished.load(ordering: .acquiring)
         let size = state.entered &- state.finishedSeen
         guard size >= state.gate.threshold else { return .accepted(evicted: 0) }
         let hits = state.gate.highWaterHits
         defer { if state.gate.highWaterHits != hits { meters.highWater.increment() } }
+        guard state.superseded == nil else { return admitConflating(&state, lane: lane, topic: topic, extras: extras) }
         switch state.gate.offered(at: size, isDemoted: state.isDemoted, now: SystemClock.sinceEpoch()) {
         case .accepted: return .accepted(evicted: 0)
         case .held: return .full

@@ -1,4 +1,5 @@
 import LLMgineCore
+import LLMgineObservability
 import LLMgineResilience
 import Synchronization
 
@@ -35,6 +36,8 @@ final class Mailbox: Sendable {
         var head = 0
         /// How many events were evicted here since the last chunk was taken.
         var missed: UInt64 = 0
+        /// How many places were given up at the front since then.
+        var removed = 0
 
         struct Run: Sendable {
             var first: Int
@@ -57,6 +60,7 @@ final class Mailbox: Sendable {
             runs.removeAll(keepingCapacity: true)
             head = 0
             missed = 0
+            removed = 0
         }
 
         /// Destroys what was not handled.
@@ -89,10 +93,13 @@ final class Mailbox: Sendable {
         var evicted: UInt64 = 0
         var rejected: UInt64 = 0
         var gate: QueueGate
+        /// Which events may go first, where the newest of each key is kept.
+        var superseded: SupersededEvents?
 
         init(_ layout: ValueLayout, _ queue: BoundedEventQueue) {
             lanes = InlineArray(repeating: Lane(layout))
             gate = QueueGate(queue)
+            if queue.strategy == .conflate { superseded = SupersededEvents(by: queue.conflationKey) }
         }
     }
 
@@ -111,9 +118,9 @@ final class Mailbox: Sendable {
     let finished = Atomic<Int>(0)
     private let apartAgain = CacheLine()
     /// A bit for each class whose open chunk has something, and one for a consumer that is to stop.
-    private let pending = Atomic<UInt8>(0)
+    let pending = Atomic<UInt8>(0)
     private static let abandoned: UInt8 = 1 << 7
-    private let hasWaiters = Atomic<Bool>(false)
+    let hasWaiters = Atomic<Bool>(false)
 
     init(_ queue: BoundedEventQueue, layout: ValueLayout, meters: QueueMeters) {
         self.capacity = queue.capacity
@@ -137,7 +144,7 @@ final class Mailbox: Sendable {
     ) -> SubscriberOffer {
         let lane = Int(priority.rawValue)
         let (offer, wakes) = state.withLock { state in
-            let offer = admit(&state)
+            let offer = admit(&state, lane: lane, topic: topic, extras: extras)
             guard case .accepted = offer else { return (offer, false) }
             state.lanes[lane].put(value)
             append(Item(body: .value, sequence: sequence, extras: extras), to: &state, topic: topic, session: session, lane: lane)
@@ -151,7 +158,7 @@ final class Mailbox: Sendable {
     func offer(_ message: EncodedMessage, sequence: UInt64, extras: MessageExtras?) -> SubscriberOffer {
         let lane = Int(message.message.priority.rawValue)
         let (offer, wakes) = state.withLock { state in
-            let offer = admit(&state)
+            let offer = admit(&state, lane: lane, topic: message.message.topic, extras: extras)
             guard case .accepted = offer else { return (offer, false) }
             let item = Item(body: .encoded(message), sequence: sequence, extras: extras)
             append(item, to: &state, topic: message.message.topic, session: message.message.session, lane: lane)
@@ -165,10 +172,11 @@ final class Mailbox: Sendable {
     private func wake() { state.withLock { $0.takeSleeper() }?.resume() }
 
     /// Whether one more may come in, making room by the policy if need be.
-    private func admit(_ state: inout State) -> SubscriberOffer {
+    @inline(__always)
+    private func admit(_ state: inout State, lane: Int, topic: borrowing Topic, extras: MessageExtras?) -> SubscriberOffer {
         guard !state.isClosed else { return .closed }
         guard state.entered &- state.finishedSeen >= state.gate.threshold else { return .accepted(evicted: 0) }
-        return admitAtThreshold(&state)
+        return admitAtThreshold(&state, lane: lane, topic: topic, extras: extras)
     }
 
     private func append(
@@ -188,8 +196,9 @@ final class Mailbox: Sendable {
     /// Puts one message that is a chunk of its own at the end of its class, if the queue takes it.
     func offer(_ delivery: InboundDelivery) -> SubscriberOffer {
         let priority = delivery.chunk.priority
+        let topic = delivery.chunk.message(at: 0).message.topic
         let (offer, wakes) = state.withLock { state in
-            let offer = admit(&state)
+            let offer = admit(&state, lane: Int(priority.rawValue), topic: topic, extras: nil)
             guard case .accepted = offer else { return (offer, false) }
             state.lanes[Int(priority.rawValue)].items.append(Item(body: .chunk(delivery, skip: 0), sequence: 0, extras: nil))
             state.entered &+= 1
@@ -203,6 +212,12 @@ final class Mailbox: Sendable {
     /// Notes that a publisher on another node dropped messages for us.
     func noteGap(_ count: Int, priority: Priority) {
         _ = enter(.gap(count), count: 0, priority: priority)
+    }
+
+    /// Counts messages that came over a link after the end of the subscription.
+    func noteRefused(_ count: Int) {
+        state.withLock { $0.rejected &+= UInt64(count) }
+        meters.rejected.increment(by: UInt64(count))
     }
 
     private func enter(_ body: Body, count: Int, priority: Priority) -> Bool {
@@ -222,7 +237,7 @@ final class Mailbox: Sendable {
     func wait(above level: Int, _ onRegistered: (UInt64) -> Void) async -> Bool {
         await withCheckedContinuation { continuation in
             let id: UInt64? = state.withLock { state in
-                guard !state.isClosed, state.entered - finished.load(ordering: .sequentiallyConsistent) > level, !state.isDemoted else {
+                guard !state.isOver, state.entered - finished.load(ordering: .sequentiallyConsistent) > level, !state.isDemoted else {
                     return nil
                 }
                 state.nextWaiter += 1
@@ -290,6 +305,7 @@ final class Mailbox: Sendable {
             swap(&state.lanes[lane], &empty)
             pending.bitwiseAnd(~(1 << UInt8(truncatingIfNeeded: lane)), ordering: .releasing)
             if state.gate.isUnderPressure { notePressure(&state) }
+            if state.superseded != nil { state.superseded?.forget(lane) }
         }
     }
 
@@ -323,7 +339,7 @@ final class Mailbox: Sendable {
     func waitForWork() async -> Bool {
         await withCheckedContinuation { continuation in
             let waits: Bool = state.withLock { state in
-                guard mostUrgent == nil, !state.isClosed else { return false }
+                guard mostUrgent == nil, !state.isOver else { return false }
                 state.isDemoted = false  // caught up
                 notePressure(&state)
                 state.sleeper = continuation
@@ -335,7 +351,7 @@ final class Mailbox: Sendable {
                 releaseWaiters()
             }
         }
-        return mostUrgent != nil || !isClosed
+        return mostUrgent != nil || !state.withLock { $0.isOver }
     }
 
     // MARK: Ending
@@ -359,89 +375,22 @@ final class Mailbox: Sendable {
     var room: Int { max(0, capacity - count) }
     /// What was evicted and rejected so far.
     var losses: (evicted: UInt64, rejected: UInt64) { state.withLock { ($0.evicted, $0.rejected) } }
-
-    /// Makes room for one message by letting the oldest of the least urgent class go.
-    static func evictOldest(from state: inout State) -> Int {
-        for lane in (0..<4).reversed() where !state.lanes[lane].isEmpty {
-            let head = state.lanes[lane].head
-            switch state.lanes[lane].items[head].body {
-            case .chunk(let delivery, let skip):
-                delivery.credit.consumed(messages: 1, bytes: delivery.chunk.message(at: skip).encodedBytes)
-                if skip + 1 < delivery.chunk.count {
-                    state.lanes[lane].items[head].body = .chunk(delivery, skip: skip + 1)
-                } else {
-                    state.lanes[lane].dropHead()
-                }
-            case .gap(let count):
-                state.lanes[lane].missed += UInt64(count)
-                state.lanes[lane].dropHead()
-                return evictOldest(from: &state)  // a marker takes no room: look at what is behind it
-            case .value:
-                state.lanes[lane].values.destroy(at: head)
-                state.lanes[lane].dropHead()
-            case .encoded:
-                state.lanes[lane].dropHead()
-            }
-            state.lanes[lane].missed += 1
-            state.entered &-= 1
-            state.evicted += 1
-            return 1
-        }
-        return 0  // everything is with the handlers; the new message goes in above the capacity by at most one chunk
-    }
 }
 
 extension Mailbox.State {
-    fileprivate mutating func takeSleeper() -> CheckedContinuation<Void, Never>? {
+    /// Whether nothing will come in any more: it is closed, and there is nothing on the disk that comes back.
+    var isOver: Bool { isClosed && !gate.isHolding }
+
+    mutating func takeSleeper() -> CheckedContinuation<Void, Never>? {
         let taken = sleeper
         sleeper = nil
         return taken
     }
 
-    fileprivate mutating func takeWaiters() -> [Mailbox.Waiter] {
+    mutating func takeWaiters() -> [Mailbox.Waiter] {
         let taken = waiters
         waiters = []
         return taken
-    }
-}
-
-extension Mailbox.Lane {
-    mutating func put<Value: Sendable>(_ value: Value) {
-        let items = items
-        values.put(value, at: items.count, keeping: head..<items.count) { Mailbox.Lane.holdsValue(items[$0]) }
-    }
-
-    mutating func append(_ item: consuming Mailbox.Item, topic: borrowing Topic, session: borrowing SessionID) {
-        let last = runs.count - 1
-        if last >= 0, runs[last].topic == topic, runs[last].session == session {
-            items.append(item)
-        } else {
-            runs.append(Run(first: items.count, topic: copy topic, session: copy session))
-            items.append(item)
-        }
-    }
-
-    /// Forgets the oldest item; the arrays are compacted once half of them is gone, so that an eviction costs amortised constant time.
-    mutating func dropHead() {
-        items[head].body = .gap(0)
-        items[head].extras = nil
-        head += 1
-        guard head >= 1024, head * 2 >= items.count else { return }
-        let cut = head
-        values.shift(down: cut, used: cut..<items.count) { Mailbox.Lane.holdsValue(items[$0]) }
-        items.removeFirst(cut)
-        var moved: ContiguousArray<Run> = []
-        for run in runs {
-            if run.first <= cut { moved.removeAll() }
-            moved.append(Run(first: max(0, run.first - cut), topic: run.topic, session: run.session))
-        }
-        runs = moved
-        head = 0
-    }
-
-    private static func holdsValue(_ item: Mailbox.Item) -> Bool {
-        if case .value = item.body { return true }
-        return false
     }
 }
 

@@ -48,6 +48,13 @@
         }
     }
 
+    /// Moves the value of a full slot into an empty one before it.
+    package mutating func move(from slot: Int, to target: Int) {
+        guard target < slot, slot < capacity, let base = unsafe base else { return }
+        // Both in bounds; the owner says that the one is full and the other empty.
+        unsafe layout.move(base + slot * layout.stride, base + target * layout.stride)
+    }
+
     /// Gives the memory back. All slots must be empty.
     package mutating func deallocate() {
         unsafe base?.deallocate()

@@ -11,6 +11,12 @@ package struct InboundTarget {
         self.subscriber = subscriber
         self.credit = credit
     }
+
+    /// The subscription has ended, which its publisher does not know yet: what still comes is counted as rejected.
+    package func refuse(_ messages: Int, _ bytes: Int) {
+        subscriber.mailbox.noteRefused(messages)
+        credit.consumed(messages: messages, bytes: bytes)
+    }
 }
 
 extension MessageBus {
@@ -18,7 +24,7 @@ extension MessageBus {
     package func deliver(_ chunk: any InboundChunk, bytes: Int, to targets: [InboundTarget]) {
         guard HandlerStages.areMixed(targets.lazy.map(\.subscriber)) else {
             for target in targets where !target.subscriber.deliver(InboundDelivery(chunk: chunk, credit: target.credit)) {
-                target.credit.consumed(messages: chunk.count, bytes: bytes)
+                target.refuse(chunk.count, bytes)
             }
             return
         }
@@ -29,7 +35,7 @@ extension MessageBus {
             var stages = HandlerStages(of: self)
             for target in ordered {
                 let delivery = InboundDelivery(chunk: single, credit: target.credit, place: stages.place(for: target.subscriber))
-                if !target.subscriber.deliver(delivery) { target.credit.consumed(messages: 1, bytes: single.inbound.encodedBytes) }
+                if !target.subscriber.deliver(delivery) { target.refuse(1, single.inbound.encodedBytes) }
             }
         }
     }

@@ -67,6 +67,7 @@ public final class Subscription: Sendable {
 
     /// Ends the work on the queue.
     func giveUp() {
+        subscriber.spill?.close()  // before the consumer ends: what came back after it would be nobody's
         consumer.withLock { $0 }?.cancel()
         subscriber.mailbox.abandon()  // after it: a consumer that leaves its chunk must find that it is cancelled
         onEnd?()
@@ -86,6 +87,7 @@ public final class Subscription: Sendable {
         bus.noteEnding(self)
         stopTaking()
         giveUp()
+        await subscriber.burySpill()
         if !isCalledByItself {
             await save(by: max(end, .now + Custody.settling))
         } else if !completion.isOver {
@@ -115,7 +117,8 @@ public final class Subscription: Sendable {
             evicted: losses.evicted, rejected: losses.rejected, missed: counters.missed.load(ordering: .relaxed),
             expired: counters.expired.load(ordering: .relaxed), deadLettered: counters.deadLettered.load(ordering: .relaxed),
             stopped: counters.stopped.load(ordering: .relaxed),
-            queued: UInt64(max(0, subscriber.mailbox.count)))
+            queued: UInt64(max(0, subscriber.mailbox.count + (subscriber.spill?.waiting ?? 0))),
+            spilled: subscriber.spill?.written ?? 0)
     }
 
     /// Counts since the subscription was made.
@@ -136,7 +139,9 @@ public final class Subscription: Sendable {
         public var deadLettered: UInt64
         /// Of these, the ones that were queued when the subscription ended.
         public var stopped: UInt64
-        /// Events that wait or are being handled.
+        /// Events that wait, also on the disk, or are being handled.
         public var queued: UInt64
+        /// Events of this node that went to the disk for want of room.
+        public var spilled: UInt64
     }
 }

@@ -94,7 +94,9 @@ public enum HandlerOrdering: Sendable, Hashable {
 /// Where subscriptions of different priorities match, a handler begins with an event when all those of lower number are done with that event, well or badly,
 /// retries included; those of one number run side by side. An event waits for its own handlers and for no other event. A handler that takes longer than
 /// ``BusConfiguration/handlerPatience`` is not waited for any longer, until it has handled something (observed as `HandlerOvertook`). Each node keeps its own
-/// order; members of a queue group stand outside of it, and so do events that come from another node with delivery at least once.
+/// order; members of a queue group stand outside of it, and so do events that come from another node with delivery at least once. Of what comes from another
+/// node, the order holds while all handlers of the topic have room: one that has fallen behind by its whole window gets the events later, and the others do not
+/// wait for it.
 public struct HandlerPriority: RawRepresentable, Sendable, Hashable, Comparable {
     /// The number; lower is earlier.
     public let rawValue: Int

@@ -65,7 +65,7 @@ struct NodesCommand: AsyncParsableCommand {
         let slow = status.links.flatMap { link in
             link.blocked.map { blocked in
                 "blocked: \(link.peer)/\(blocked.subscription) \(blocked.priority): \(blocked.messages) messages wait"
-                    + (blocked.isDemoted ? ", publishers do not" : "")
+                    + (blocked.whenFull.map { " (\($0))" } ?? "") + (blocked.isDemoted ? ", publishers do not" : "")
             }
         }
         let compressed = status.links.compactMap { link in
@@ -74,11 +74,14 @@ struct NodesCommand: AsyncParsableCommand {
                     + "from \(link.peer) \(NodesCommand.size(bytes.receivedBytes)) as \(NodesCommand.size(bytes.receivedWireBytes))"
             }
         }
+        let disk = status.links.filter { $0.spilledMessages ?? 0 > 0 }.map {
+            "on the disk: \($0.spilledMessages ?? 0) messages for \($0.peer)"
+        }
         let memory = status.memory
         let line =
             "memory for peers: \(NodesCommand.size(memory.exclusive)) exclusive, \(NodesCommand.size(memory.floating)) floating of "
             + "\(NodesCommand.size(memory.budget)), \(memory.waiting) waiting"
-        return ([table.text] + slow + compressed + [line]).joined(separator: "\n")
+        return ([table.text] + slow + compressed + disk + [line]).joined(separator: "\n")
     }
 
     private static func room(_ messages: UInt64, _ bytes: UInt64) -> String { "\(messages) / \(size(bytes))" }

@@ -13,6 +13,7 @@ struct SubscribeCommand: AsyncParsableCommand {
             Example:
               llmgine sub 'documents.>' --json
               llmgine sub 'orders.*.placed' --count 10
+              llmgine sub 'quotes.>' --when-full conflate:header=symbol
             """)
 
     @Argument(help: "Which topics; several filters are one subscription.")
@@ -27,9 +28,16 @@ struct SubscribeCommand: AsyncParsableCommand {
     @Flag(help: "Lose the oldest messages when printing is too slow, instead of holding the publishers back.")
     var dropOldest = false
 
+    @Option(
+        help: ArgumentHelp(
+            "What happens to messages when printing is too slow.", discussion: "One of \(WhenFull.examples). Default: block.",
+            valueName: "policy"))
+    private var whenFull: Policy?
+
     @OptionGroup var client: ClientOptions
 
     func validate() throws {
+        guard !dropOldest || whenFull == nil else { throw ValidationError("--drop-oldest is --when-full drop-oldest: give one of them") }
         guard (1...16).contains(filters.count) else { throw ValidationError("a subscription has 1 to 16 filters") }
         if let count, count < 1 { throw ValidationError("--count must be at least 1") }
     }
@@ -42,7 +50,7 @@ struct SubscribeCommand: AsyncParsableCommand {
             let (ends, end) = AsyncStream.makeStream(of: Void.self)
             let printed = Atomic(0)
             let subscription = try client.node.bus.relaySubscription(
-                filters, options: SubscriptionOptions(whenFull: dropOldest ? .dropOldest : .block)
+                filters, options: SubscriptionOptions(whenFull: whenFull?.value ?? (dropOldest ? .dropOldest : .block))
             ) { [json, count] message, context in
                 let number = printed.add(1, ordering: .relaxed).newValue
                 if let count, number > count { return }
@@ -61,5 +69,14 @@ struct SubscribeCommand: AsyncParsableCommand {
             }
             await subscription.cancel()
         }
+    }
+}
+
+/// A policy for a full queue, as a person writes it.
+private struct Policy: ExpressibleByArgument {
+    let value: WhenFull
+
+    init?(argument: String) {
+        do throws(LLMgineError) { value = try WhenFull(named: argument) } catch { return nil }
     }
 }

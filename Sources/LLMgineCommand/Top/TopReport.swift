@@ -51,6 +51,18 @@ struct TopReport: Encodable {
         var priority: String
         var messages: Int
         var isDemoted: Bool
+        var whenFull: String?
+
+        /// What its publishers do.
+        var publishers: String {
+            if isDemoted { return "\(publisher) wait no more: its oldest go" }
+            guard let whenFull, let policy = try? WhenFull(named: whenFull) else { return "\(publisher) wait" }
+            return switch policy {
+            case .block: "\(publisher) wait"
+            case .adaptiveRateLimit: "\(publisher) are slowed"
+            case .dropOldest, .rejectNew, .conflate, .spill: "\(publisher) go on: \(policy)"
+            }
+        }
     }
 
     var cluster: String
@@ -73,7 +85,7 @@ struct TopReport: Encodable {
                 link.blocked.map { blocked in
                     SlowRow(
                         publisher: status.node.name, node: link.peer.name, subscription: blocked.subscription, priority: blocked.priority,
-                        messages: blocked.messages, isDemoted: blocked.isDemoted)
+                        messages: blocked.messages, isDemoted: blocked.isDemoted, whenFull: blocked.whenFull)
                 }
             }
         }.sorted { $0.messages > $1.messages }
@@ -147,8 +159,7 @@ extension TopReport {
             var table = Table("SLOW SUBSCRIBER", "NODE", "CLASS", "WAITING", "PUBLISHERS ON")
             for row in slow.prefix(10) {
                 table.add(
-                    row.subscription, row.node, row.priority, "\(row.messages)",
-                    row.publisher + (row.isDemoted ? " wait no more: its oldest go" : " wait"))
+                    row.subscription, row.node, row.priority, "\(row.messages)", row.publishers)
             }
             lines += [""] + table.lines
         }

@@ -99,7 +99,7 @@ final class Outlet: RemoteRoute {
             guard !state.isEnded else { return (.closed, []) }
             let bytes = parcel.bytes
             guard state.window.hasRoom(for: bytes) else {
-                guard !state.isDemoted, case .block = state.entry.whenFull else { return (.accepted(evicted: 0, rejected: 1), []) }
+                guard !state.isDemoted, state.entry.whenFull.blockDeadline != nil else { return (.accepted(evicted: 0, rejected: 1), []) }
                 state.hasTurnedAway = true
                 return (.full, [])
             }
@@ -148,9 +148,7 @@ final class Outlet: RemoteRoute {
         return isNew ? [name] : []
     }
 
-    var blockDeadline: Duration {
-        if case .block(let deadline) = entry.whenFull { deadline } else { .zero }
-    }
+    var blockDeadline: Duration { entry.whenFull.blockDeadline ?? .zero }
 
     func credit(for priority: Priority) -> Int {
         state.withLock { state in
@@ -310,7 +308,7 @@ extension Outlet.State {
                 do throws(LLMgineError) {
                     switch try link.connection.append(parcel.message, sequence: parcel.sequence, to: [entry.flow], expires: false) {
                     case .queued(evicted: _, rejected: 0): window.noteSent(priority)
-                    case .queued, .full: break lane  // the next acknowledgement brings us back
+                    case .queued, .full, .paced: break lane  // the next acknowledgement brings us back
                     case nil: return lost
                     }
                 } catch {

@@ -142,7 +142,7 @@ final class SimulatedLink {
     func append(_ message: borrowing Message, sequence: UInt64, to flows: [UInt32]) -> Outbox.Appended? {
         guard !isOver else { return nil }
         do throws(LLMgineError) {
-            let appended = try outbox.append(message, sequence: sequence, to: flows)
+            let appended = try outbox.append(message, sequence: sequence, to: flows, at: simulation.now)
             flushSoon()
             return appended
         } catch {

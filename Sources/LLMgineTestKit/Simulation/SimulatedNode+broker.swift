@@ -216,7 +216,7 @@ extension SimulatedNode {
         case .grant(let grant):
             let extra: UInt64 = simulation.broken == .sendsPastGrant ? 5 : 0
             let limit = Credit(messages: grant.maximumMessages + extra, bytes: grant.maximumBytes)
-            _ = link.update { $0.granted(flow: grant.flow, grant.priority, limit) }
+            _ = link.update { $0.granted(flow: grant.flow, grant.priority, limit, at: simulation.now) }
             desk.granted(grant.flow, link: id, grant.maximumMessages)
         case .blocked(let blocked):
             guard subscription(blocked.flow) != nil else { return }

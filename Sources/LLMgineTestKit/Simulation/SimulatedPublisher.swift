@@ -10,6 +10,8 @@ package final class SimulatedPublisher {
     private var backlog: [(topic: Int, priority: Priority, bytes: Int)] = []
     private var current: Publication?
     private var isProceeding = false
+    /// When it asks again whoever slows it.
+    private var comesBack: Duration?
     /// How long it was held back in all.
     package private(set) var waited: Duration = .zero
 
@@ -98,6 +100,9 @@ package final class SimulatedPublisher {
         switch link.append(publication.encoded, sequence: publication.message.number, to: flows) {
         case nil: return true
         case .full: return false
+        case .paced(let rest):
+            comeBack(at: simulation.now + rest)
+            return false
         case .queued(let evicted, let rejected):
             link.evicted += evicted
             link.rejected += rejected
@@ -112,6 +117,13 @@ package final class SimulatedPublisher {
 
     // MARK: Waiting
 
+    /// Once, however often it is told to before.
+    private func comeBack(at time: Duration) {
+        if let comesBack, comesBack > simulation.now, comesBack <= time { return }
+        comesBack = .microseconds(time.microseconds)
+        simulation.plan(at: time.microseconds, on: node) { [self] in proceed() }
+    }
+
     private func finishRemotes() -> Bool {
         while let publication = current, let (link, flows) = publication.remotes.first {
             if offer(publication, to: link, flows) {
@@ -123,7 +135,7 @@ package final class SimulatedPublisher {
             if simulation.now >= end, simulation.broken != .neverDemotes {
                 _ = link.update { $0.demoted(flows: flows) }
             } else if link.outbox.isTurningAway(flows: flows) {
-                link.waiters.append((self, flows))
+                if !link.waiters.contains(where: { $0.publisher === self }) { link.waiters.append((self, flows)) }
                 return false
             }
         }
@@ -137,7 +149,7 @@ package final class SimulatedPublisher {
                 current?.locals.removeFirst()
                 continue
             }
-            let end = until { if case .block(let deadline) = subscription.whenFull { deadline } else { .zero } }
+            let end = until { subscription.whenFull.blockDeadline ?? .zero }
             if simulation.now >= end {
                 subscription.demote()
             } else {

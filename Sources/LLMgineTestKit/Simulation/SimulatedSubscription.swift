@@ -84,8 +84,11 @@ package final class SimulatedSubscription {
         if count >= capacity {
             switch whenFull {
             case .block where !isDemoted: return .full
+            case .adaptiveRateLimit where !isDemoted: return .full
+            case .spill: return .full  // there are no disks here
             case .rejectNew: return .rejected
-            case .block, .dropOldest: evicted = evictOldest()
+            case .block, .adaptiveRateLimit, .dropOldest: evicted = evictOldest()
+            case .conflate: evicted = evictSuperseded(by: message) ? 1 : evictOldest()
             }
         }
         own.accepted(message)
@@ -124,6 +127,25 @@ package final class SimulatedSubscription {
             return 1
         }
         return 0
+    }
+
+    /// The oldest goes that a newer one of its topic and class has superseded. Only what was published on this node is looked at.
+    private func evictSuperseded(by coming: SimulatedMessage) -> Bool {
+        for lane in (0..<4).reversed() {
+            var topics: Set<UInt32> = coming.priority.rawValue == lane ? [coming.topicNumber] : []
+            var oldest: (place: Int, number: UInt64)?
+            for (place, item) in lanes[lane].enumerated().reversed() {
+                guard case .local(let message) = item else { continue }
+                if !topics.insert(message.topicNumber).inserted { oldest = (place, message.number) }
+            }
+            guard let oldest else { continue }
+            lanes[lane].remove(at: oldest.place)
+            own.evicted(oldest.number)
+            count -= 1
+            simulation.tally.evicted += 1
+            return true
+        }
+        return false
     }
 
     private func advance(_ lane: Int, _ chunk: ReceivedChunk, _ credit: InboundCredit, _ passage: Passage, to next: Int) {

@@ -79,7 +79,10 @@ extension Simulation {
         let all: [TopicFilter] = ["t0.>", "t1.*", ">", "t2.h0", "t0.h1", "*.h0"]
         var filters = [pick(all) ?? ">"]
         if chance(20) { filters.append(pick(all) ?? ">") }
-        let policies: [WhenFull] = [.block(deadline: .milliseconds(draw(1...400))), .dropOldest, .rejectNew]
+        let deadline = Duration.milliseconds(draw(1...400))
+        let policies: [WhenFull] = [
+            .block(deadline: deadline), .dropOldest, .rejectNew, .adaptiveRateLimit(deadline: deadline), .conflate(by: .topic),
+        ]
         let pace: SimulatedSubscription.Pace = chance(60) ? .fast : chance(50) ? .slow(draw(500...60_000)) : .frozen
         node.subscribe(filters, capacity: draw(1...8), whenFull: pick(policies) ?? .dropOldest, pace: pace)
     }

@@ -54,7 +54,8 @@ extension Simulation {
     package func checkBounds() {
         for node in nodes where node.isAlive {
             for link in node.links.values {
-                for (flow, messages) in link.outbox.queued where messages > 4 * settings.queueMessages {
+                // Twice, because what waits for credit and may be superseded has room of its own.
+                for (flow, messages) in link.outbox.queued where messages > 2 * 4 * settings.queueMessages {
                     fault("\(node.name) has \(messages) messages queued for flow \(flow) of \(link.peer.name)")
                 }
                 if link.outbox.controlBytes > 256 << 10 { fault("\(node.name) has \(link.outbox.controlBytes) bytes of control queued") }

@@ -107,11 +107,23 @@ extension InterestFrame.Entry {
     /// The kind of an entry that takes events at least once: the name and the retention follow its windows.
     private static let reliableEvents: UInt8 = 2
 
-    /// How each policy is written; a `.block` is followed by its deadline.
+    /// How each policy is written. The ones that make publishers wait are followed by their deadline, `.conflate` by the name of a header, which is
+    /// empty for the topic, `.spill` by a number of bytes. From `adaptiveRateLimit` on only to peers with ``WireFeatures/policies``.
     private enum Policy: UInt8 {
         case block = 0
         case dropOldest = 1
         case rejectNew = 2
+        case adaptiveRateLimit = 3
+        case conflate = 4
+        case spill = 5
+    }
+
+    /// The entry as a peer with these abilities understands it.
+    package func understood(with features: WireFeatures) -> InterestFrame.Entry {
+        guard !features.contains(.policies) else { return self }
+        var entry = self
+        entry.whenFull = whenFull.fallback
+        return entry
     }
 
     init(reading reader: inout BodyReader) throws(WireFault) {
@@ -129,6 +141,9 @@ extension InterestFrame.Entry {
             case .block: .block(deadline: try reader.milliseconds())
             case .dropOldest: .dropOldest
             case .rejectNew: .rejectNew
+            case .adaptiveRateLimit: .adaptiveRateLimit(deadline: try reader.milliseconds())
+            case .conflate: .conflate(by: try reader.conflationKey())
+            case .spill: .spill(maximumBytes: Int(clamping: try reader.varint()))
             case nil: throw .invalidValue
             }
         windowMessages = try reader.varint()
@@ -148,6 +163,19 @@ extension InterestFrame.Entry {
             buffer.writeMilliseconds(deadline)
         case .dropOldest: buffer.writeInteger(Policy.dropOldest.rawValue)
         case .rejectNew: buffer.writeInteger(Policy.rejectNew.rawValue)
+        case .adaptiveRateLimit(let deadline):
+            buffer.writeInteger(Policy.adaptiveRateLimit.rawValue)
+            buffer.writeMilliseconds(deadline)
+        case .spill(let bytes):
+            buffer.writeInteger(Policy.spill.rawValue)
+            buffer.writeVarint(UInt64(clamping: bytes))
+        case .conflate(let key):
+            buffer.writeInteger(Policy.conflate.rawValue)
+            if case .header(let name) = key {
+                buffer.writeText(name, maximum: Headers.maximumBytes)
+            } else {
+                buffer.writeText("", maximum: Headers.maximumBytes)
+            }
         }
         buffer.writeVarint(windowMessages)
         buffer.writeVarint(windowBytes)
@@ -158,6 +186,11 @@ extension InterestFrame.Entry {
 }
 
 extension BodyReader {
+    mutating func conflationKey() throws(WireFault) -> ConflationKey {
+        let name = try text(maximum: Headers.maximumBytes)
+        return name.isEmpty ? .topic : .header(name)
+    }
+
     mutating func filter() throws(WireFault) -> TopicFilter {
         let text = try text(maximum: WireLimits.textBytes)
         do throws(LLMgineError) { return try TopicFilter(text) } catch { throw .invalidFilter }

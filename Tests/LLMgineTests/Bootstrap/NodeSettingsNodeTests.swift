@@ -17,6 +17,8 @@ import Testing
         settings.limits.memoryBudget = 64 << 20
         settings.limits.stopDeadline = .seconds(3)
         settings.links.compression = .auto
+        settings.limits.spill = 1 << 20
+        settings.limits.spillDirectory = "/var/spill"
         let verified = NodeSettings.Verified(identity: try NodeIdentity(cluster: "demo", node: "a"), expires: "", remarks: [])
         let configuration = settings.nodeConfiguration(verified)
         #expect(configuration.name == "a")
@@ -30,6 +32,7 @@ import Testing
         #expect(configuration.memoryBudget == 64 << 20)
         #expect(configuration.stopDeadline == .seconds(3))
         #expect(configuration.compression == .auto)
+        #expect((configuration.maximumSpill, configuration.spillDirectory) == (1 << 20, "/var/spill"))
     }
 
     @Test func `sends telemetry where the settings say, else where the environment says, else nowhere`() {
