@@ -2,28 +2,12 @@ package import LLMgineCore
 import LLMgineLink
 import LLMgineWire
 package import NIOCore
-import NIOPosix
 
 extension LinkEndpoint {
     /// Makes a second connection for a link that this node has dialled, with the certificates of today, and moves the link there.
     /// - Returns: once there is a connection. That the link has moved is told to its delegate.
     package func renew(_ link: LinkConnection) throws(LLMgineError) -> EventLoopFuture<Void> {
-        let address = try HostPort(link.address)
-        return ClientBootstrap(group: link.eventLoop)
-            .connectTimeout(.seconds(3))
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.recvAllocator, value: LinkEndpoint.receiveAllocator)
-            .channelOption(.writeBufferWaterMark, value: LinkEndpoint.waterMark)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try certificates.current.secureClient(channel)
-                    try self.addLink(
-                        to: channel, role: .dialer, address: link.address, delegate: SuccessorDelegate(), continuing: link)
-                }
-            }
-            .connect(host: address.host, port: address.port)
-            .map { _ in }
-            .flatMapErrorThrowing { throw LLMgineError(connectingTo: address, failed: $0) }
+        try connect(to: HostPort(link.address), on: link.eventLoop, delegate: SuccessorDelegate(), continuing: link)
     }
 }
 

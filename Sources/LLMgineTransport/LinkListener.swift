@@ -58,6 +58,14 @@ package struct LinkEndpoint: Sendable {
     /// Dials a peer. What comes of it is told to the delegate.
     /// - Returns: when there is a connection. It fails with `connectionClosed` if there is none; a refusal after that comes as `linkClosed`.
     package func dial(_ address: HostPort, delegate: any LinkDelegate) -> EventLoopFuture<Void> {
+        connect(to: address, on: group, delegate: delegate)
+    }
+
+    /// Makes the connection of a link with the certificates of today.
+    /// - Parameter link: the one that the connection is to carry on, on the group's event loop; nil for a new one.
+    func connect(
+        to address: HostPort, on group: any EventLoopGroup, delegate: any LinkDelegate, continuing link: LinkConnection? = nil
+    ) -> EventLoopFuture<Void> {
         ClientBootstrap(group: group)
             .connectTimeout(.seconds(3))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -67,7 +75,7 @@ package struct LinkEndpoint: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     try certificates.current.secureClient(channel)
                     try self.addLink(
-                        to: channel, role: .dialer, address: address.description, delegate: delegate)
+                        to: channel, role: .dialer, address: address.description, delegate: delegate, continuing: link)
                 }
             }
             .connect(host: address.host, port: address.port)
