@@ -1,5 +1,5 @@
 package import LLMgineCore
-import Synchronization
+public import Synchronization
 
 /// The tracer of one node: decides what is recorded, hands out contexts, and keeps finished spans for the exporter.
 ///
@@ -14,7 +14,7 @@ public final class NodeTracer: Sendable {
     /// Which traces are recorded.
     public let sampler: Sampler
     private let ids: TraceIDs
-    private let enabled: Atomic<Bool>
+    @usableFromInline let enabled: Atomic<Bool>
 
     /// Makes a tracer.
     /// - Parameters:
@@ -36,7 +36,7 @@ public final class NodeTracer: Sendable {
     }
 
     /// Whether spans are made at all. Switched off, contexts of others still pass through unchanged.
-    public var isEnabled: Bool { enabled.load(ordering: .relaxed) }
+    @inlinable public var isEnabled: Bool { enabled.load(ordering: .relaxed) }
 
     /// Switches tracing on or off.
     public func setEnabled(_ isEnabled: Bool) { enabled.store(isEnabled, ordering: .relaxed) }

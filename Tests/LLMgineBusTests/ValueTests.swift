@@ -110,7 +110,10 @@ private struct Held: Event {
     @Test func `moves values as it grows and shifts, and destroys each once`() {
         let census = Census()
         var store = ValueStore(ValueLayout(of: Census.Token.self))
-        for number in 0..<100 { store.put(Census.Token(census, number), at: number, keeping: 0..<number) { _ in true } }
+        for number in 0..<100 {
+            if number >= store.capacity { store.grow(beyond: number, keeping: 0..<number) { _ in true } }
+            store.put(Census.Token(census, number), at: number)
+        }
         #expect(census.count == 100)
         for slot in 0..<40 { #expect(store.take(Census.Token.self, at: slot)?.number == slot) }
         for slot in 40..<50 { store.destroy(at: slot) }
@@ -123,7 +126,8 @@ private struct Held: Event {
 
     @Test func `knows its type`() {
         var store = ValueStore(ValueLayout(of: Int.self))
-        store.put(1, at: 0, keeping: 0..<0) { _ in true }
+        store.grow(beyond: 0, keeping: 0..<0) { _ in true }
+        store.put(1, at: 0)
         #expect(store.take(String.self, at: 0) == nil)
         #expect(store.take(Int.self, at: 99) == nil)
         #expect(store.take(Int.self, at: 0) == 1)

@@ -29,6 +29,11 @@ public struct PublishOptions: Sendable {
         self.timeToLive = timeToLive
         self.trace = trace
     }
+
+    /// Whether nothing travels beside the event.
+    var isPlain: Bool {
+        @inline(__always) get { trace == nil && timeToLive == nil && headers.isEmpty }
+    }
 }
 
 extension MessageBus {
@@ -46,6 +51,14 @@ extension MessageBus {
         try checkRunning()
         let number = sequence.add(1, ordering: .relaxed).newValue
         if let receipt = publishAtOnce(event, to: topic, number: number, options: options) { return receipt }
+        return try await publishInTurn(event, to: topic, number: number, options: options)
+    }
+
+    /// All other cases. A function of its own, because the frame that they need is two kilobytes, which the usual case would have to make room for.
+    @inline(never)
+    private func publishInTurn<E: Event>(
+        _ event: E, to topic: Topic, number: UInt64, options: PublishOptions
+    ) async throws(LLMgineError) -> PublishReceipt {
         guard observability.tracer.isEnabled else {
             return try await publish(event, to: topic, number: number, options: options, trace: options.trace)
         }
@@ -69,7 +82,9 @@ extension MessageBus {
         let route = router.route(for: topic, in: options.session)
         let offer: SubscriberOffer? = route.withSole { subscriber in
             guard subscriber.valueType == ObjectIdentifier(E.self) else { return nil }
-            let extras = MessageExtras(headers: options.headers, trace: options.trace, timeToLive: options.timeToLive)
+            let extras =
+                options.isPlain
+                ? nil : MessageExtras(headers: options.headers, trace: options.trace, timeToLive: options.timeToLive)
             return subscriber.mailbox.offer(
                 event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
         }
@@ -99,7 +114,6 @@ extension MessageBus {
         }
     }
 
-    @inline(__always)
     private func publish<E: Event>(
         _ event: E, to topic: Topic, number: UInt64, options: PublishOptions, trace: TraceContext?
     ) async throws(LLMgineError) -> PublishReceipt {
@@ -174,6 +188,7 @@ extension MessageBus {
         let origin: MessageID
     }
 
+    @inline(never)  // as for events
     private func publish(_ message: Message, numbered number: UInt64, from leaf: Relayed?) async throws(LLMgineError) -> PublishReceipt {
         guard observability.tracer.isEnabled else { return try await publish(message, number: number, from: leaf) }
         let (trace, span) = observability.tracer.begin(.publish, message.topic, below: message.trace)

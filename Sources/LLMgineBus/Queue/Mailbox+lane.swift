@@ -3,8 +3,15 @@ import LLMgineCore
 // How a class's open chunk keeps its events.
 extension Mailbox.Lane {
     mutating func put<Value: Sendable>(_ value: Value) {
+        let slot = items.count
+        if slot >= values.capacity { makeRoom(for: slot) }
+        values.put(value, at: slot)
+    }
+
+    @inline(never)
+    private mutating func makeRoom(for slot: Int) {
         let items = items
-        values.put(value, at: items.count, keeping: head..<items.count) { Mailbox.Lane.holdsValue(items[$0]) }
+        values.grow(beyond: slot, keeping: head..<items.count) { Mailbox.Lane.holdsValue(items[$0]) }
     }
 
     mutating func append(_ item: consuming Mailbox.Item, topic: borrowing Topic, session: borrowing SessionID) {

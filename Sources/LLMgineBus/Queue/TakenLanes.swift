@@ -8,6 +8,7 @@ struct TakenLanes {
     init(_ layout: ValueLayout) { lanes = InlineArray(repeating: TakenLane(layout)) }
 
     /// The most urgent class that has something, here or in the mailbox.
+    @inline(__always)  // the compiler copies the lanes for the call of a function that only reads them
     func mostUrgent(with mailbox: borrowing Mailbox) -> Int? {
         let queued = mailbox.mostUrgent ?? 4
         for lane in 0..<queued where !lanes[lane].isEmpty { return lane }
@@ -41,10 +42,12 @@ struct TakenLane {
     var missed: UInt64 = 0
     private var runIndex = 0
     private var current: DeliveryRun?
+    /// Where the current run ends.
+    private var runEnd = 0
 
     init(_ layout: ValueLayout) { lane = Mailbox.Lane(layout) }
 
-    var isEmpty: Bool { next >= lane.items.count }
+    var isEmpty: Bool { @inline(__always) get { next >= lane.items.count } }
 
     mutating func start() {
         next = lane.head
@@ -52,6 +55,7 @@ struct TakenLane {
         missed += lane.missed
         runIndex = 0
         current = nil
+        runEnd = 0
     }
 
     /// Notes how far the link's chunk at `next`, if there is one, has been worked through.
@@ -73,16 +77,18 @@ struct TakenLane {
 
     /// What the item has in common with its neighbours.
     mutating func run(at index: Int, priority: Priority, origin: BusIdentity) -> DeliveryRun {
-        let runs = lane.runs
-        while runIndex + 1 < runs.count, runs[runIndex + 1].first <= index {
-            runIndex += 1
-            current = nil
-        }
-        if let current { return current }
+        if index < runEnd, let current { return current }
+        return nextRun(at: index, priority: priority, origin: origin)
+    }
+
+    @inline(never)
+    private mutating func nextRun(at index: Int, priority: Priority, origin: BusIdentity) -> DeliveryRun {
+        while runIndex + 1 < lane.runs.count, lane.runs[runIndex + 1].first <= index { runIndex += 1 }
         let run = DeliveryRun(
-            topic: runs[runIndex].topic, session: runs[runIndex].session, priority: priority, node: origin.node,
+            topic: lane.runs[runIndex].topic, session: lane.runs[runIndex].session, priority: priority, node: origin.node,
             incarnation: origin.incarnation)
         current = run
+        runEnd = runIndex + 1 < lane.runs.count ? lane.runs[runIndex + 1].first : .max
         return run
     }
 

@@ -17,12 +17,11 @@
         self.layout = layout
     }
 
-    /// Puts a value into an empty slot below `count` of all slots ever used since the last `reset`; grows as needed.
-    package mutating func put<Value: Sendable>(_ value: Value, at slot: Int, keeping used: Range<Int>, where isFull: (Int) -> Bool) {
-        assert(layout.type == ObjectIdentifier(Value.self))
-        if slot >= capacity { grow(beyond: slot, keeping: used, where: isFull) }
-        guard let base = unsafe base else { return }
-        // In bounds: `slot < capacity` after the line above, and the allocation holds `capacity` strides of this type.
+    /// Puts a value into an empty slot below ``capacity``.
+    package mutating func put<Value: Sendable>(_ value: Value, at slot: Int) {
+        assert(layout.type == ObjectIdentifier(Value.self) && slot < capacity)
+        guard slot < capacity, let base = unsafe base else { return }
+        // In bounds: `slot < capacity`, and the allocation holds `capacity` strides of this type.
         unsafe (base + slot * layout.stride).initializeMemory(as: Value.self, to: value)
     }
 
@@ -62,7 +61,8 @@
         capacity = 0
     }
 
-    private mutating func grow(beyond slot: Int, keeping used: Range<Int>, where isFull: (Int) -> Bool) {
+    /// Makes room for a slot, and moves the full ones of those in use.
+    package mutating func grow(beyond slot: Int, keeping used: Range<Int>, where isFull: (Int) -> Bool) {
         let target = max(16, capacity * 2, slot + 1)
         let fresh = UnsafeMutableRawPointer.allocate(byteCount: target * layout.stride, alignment: layout.alignment)
         if let base = unsafe base {
