@@ -12,7 +12,7 @@ import Testing
         #expect(troubles(seed: 7, 100) != troubles(seed: 8, 100))
     }
 
-    @Test(arguments: 0..<50 as Range<UInt64>)
+    @Test(arguments: 0..<10 as Range<UInt64>)
     func `have each kind in each round`(seed: UInt64) {
         var schedule = ChaosSchedule(seed: seed, nodes: 3, hasDisk: true)
         for round in 1...3 {
@@ -33,6 +33,6 @@ import Testing
         let all = troubles(seed: 3, 1000)
         #expect(Set(all.map(\.node)) == [0, 1, 2, 3, 4])
         #expect(all.filter { $0.kind == .stop }.contains { $0.lasts > .seconds(5) }, "longer than it takes to be given up")
-        #expect(all.allSatisfy { $0.lasts <= .seconds(8) && $0.pause >= .milliseconds(50) && $0.pause <= .seconds(1) })
+        #expect(all.allSatisfy { $0.lasts <= .seconds(7) && $0.pause >= .milliseconds(50) && $0.pause <= .milliseconds(500) })
     }
 }

@@ -116,7 +116,8 @@ final class ChaosArena: Sendable {
             let tallies = try await tallies()
             owed = tallies.reduce(0) { $0 + $1.owed }
             let handled = tallies.reduce(0) { $0 + $1.handled }
-            same = handled == last && owed == 0 ? same + 1 : 0
+            let isQuiet = owed == 0 && tallies.allSatisfy { $0.waiting == 0 }
+            same = isQuiet && handled == last ? same + 1 : 0
             last = handled
         }
         for node in nodes { order("settled", node) }

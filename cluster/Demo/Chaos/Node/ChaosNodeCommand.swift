@@ -51,7 +51,7 @@ struct ChaosNodeCommand: AsyncParsableCommand {
                 // SIGTERM: a rolling restart.
                 for await _ in await UnixSignalsSequence(trapping: .sigterm) { return }
             }
-            tasks.addTask { try await Orders.obey { work.obey($0) } }
+            tasks.addTask { try await Orders.obey { await work.obey($0) } }
             // Only a signal and the end of the orders end a task.
             try await tasks.next()
             work.stopPublishing()

@@ -2,6 +2,8 @@
 struct ChaosTally: Codable, Sendable {
     var handled = 0
     var peers = 0
+    /// Events that wait in queues, for links and for handlers.
+    var waiting = 0
     /// Events that somebody has not acknowledged, and events that are open in the journal.
     var owed = 0
     /// Durable publishes that returned.

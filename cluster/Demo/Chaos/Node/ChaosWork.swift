@@ -51,7 +51,8 @@ final class ChaosWork: Sendable {
         case .quick: break
         case .slow: if event.number % 16 == 0 { try await Task.sleep(for: .milliseconds(3)) }
         case .frozen: await waitWhileFrozen()
-        case .failing: if event.number % 97 == 0 { throw LLMgineError(.handlerFailed, "as arranged") }
+        // Not any more once all is to come to rest: a breaker that opens makes a long queue last.
+        case .failing: if isPublishing, event.number % 97 == 0 { throw LLMgineError(.handlerFailed, "as arranged") }
         }
         history.write(
             "d", behaviour.rawValue, event.publisher, Int(truncatingIfNeeded: context.id.incarnation.value), event.number, event.topic,
@@ -80,13 +81,13 @@ final class ChaosWork: Sendable {
 
     func stopPublishing() { state.withLock { $0.isPublishing = false } }
 
-    func obey(_ order: String) {
+    func obey(_ order: String) async {
         switch order {
         case "freeze": state.withLock { $0.isFrozen = true }
         case "thaw": thaw()
         case "quiet": stopPublishing()
         case "settled": history.write("f")
-        case "count": Report.tally(tally).send()
+        case "count": Report.tally(await tally).send()
         default:
             guard order.hasPrefix("flood "), let target = Int(order.dropFirst(6)) else { return }
             state.withLock { $0.flood[target] = ChaosWork.flood }
@@ -94,12 +95,16 @@ final class ChaosWork: Sendable {
     }
 
     private var tally: ChaosTally {
-        let links = history.links
-        return ChaosTally(
-            handled: handled.load(ordering: .relaxed), peers: node.peers.count,
-            owed: node.unacknowledged.values.reduce(0, +) + (journal?.statistics.open ?? 0),
-            acknowledged: acknowledged.load(ordering: .relaxed), refused: refused.load(ordering: .relaxed), renewals: links.renewals,
-            closures: links.closures)
+        get async {
+            let links = history.links
+            let status = await node.status()
+            return ChaosTally(
+                handled: handled.load(ordering: .relaxed), peers: node.peers.count,
+                waiting: status.links.reduce(0) { $0 + $1.queuedMessages } + status.subscriptions.reduce(0) { $0 + Int($1.queued) },
+                owed: node.unacknowledged.values.reduce(0, +) + (journal?.statistics.open ?? 0),
+                acknowledged: acknowledged.load(ordering: .relaxed), refused: refused.load(ordering: .relaxed), renewals: links.renewals,
+                closures: links.closures)
+        }
     }
 
     /// More than a link lets wait for one subscription, so that the oldest have to go.

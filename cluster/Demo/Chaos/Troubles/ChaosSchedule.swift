@@ -24,7 +24,7 @@ package struct ChaosSchedule {
         let node = draw(0...nodes - 1)
         let lasts = draw(kind.time)
         return ChaosTrouble(
-            kind: kind, node: kind.needsDisk ? Chaos.durableNode : node, lasts: .milliseconds(lasts), pause: .milliseconds(draw(50...1000)))
+            kind: kind, node: kind.needsDisk ? Chaos.durableNode : node, lasts: .milliseconds(lasts), pause: .milliseconds(draw(50...500)))
     }
 
     private mutating func draw(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }

@@ -37,11 +37,11 @@ package struct ChaosTrouble: Sendable, Hashable {
         package var time: ClosedRange<Int> {
             switch self {
             case .kill: 0...1500
-            case .stop, .stall: 200...8000
+            case .stop, .stall: 200...7000
             case .cut: 50...1500
             case .refusal: 100...3000
-            case .freeze: 500...4000
-            case .flood: 3000...6000
+            case .freeze: 500...3000
+            case .flood: 2000...4000
             case .rollingRestart, .rotation, .rotationOfAll: 0...0
             case .fullDisk, .fullDiskAndKill: 200...1500
             }
