@@ -40,7 +40,7 @@ struct ChaosReport {
         var object = JSONObject()
         func count(_ name: String, _ number: Int) { object[name] = .integer(Int64(number)) }
         count("nodes", nodes)
-        object["seed"] = .string("\(seed)")
+        object["seed"] = Int64(exactly: seed).map { .integer($0) } ?? .string("\(seed)")
         object["network"] = .string(network)
         object["network_fallback"] = ground.noNetwork.map { .string($0) } ?? .null
         object["full_disk_skipped"] = ground.noDisk.map { .string($0) } ?? .null
