@@ -17,7 +17,7 @@ struct ChaosReport {
               network         \(network)\(ground.noNetwork.map { " (no namespaces: \($0))" } ?? "")
               full disks      \(ground.noDisk.map { "skipped: no disk of its own for the journal: \($0)" } ?? "of \(ChaosDisk.kilobytes) KiB, for the journal of \(Chaos.name(Chaos.durableNode))")
               troubles        \(struck)
-              certificates    \(troubles.rotationsInEffect) rotations in effect, \(verdict.renewals) link ends renewed, \(troubles.linksLostInRotations) links lost by it
+              certificates    \(troubles.rotationsInEffect) rotations in effect, \(verdict.renewals) link ends renewed, \(troubles.linksLostInRotations) links lost meanwhile
               at most once    \(identity)
               at least once   \(kept.identity); rejected \(kept.rejected), had again by a later life \(kept.redelivered)
               durable         \(durable.identity); rejected \(durable.rejected), had again by a later life \(durable.redelivered), refused by the journal \(verdict.refused), of these handled \(verdict.refusedButHandled)

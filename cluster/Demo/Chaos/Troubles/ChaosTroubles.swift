@@ -9,7 +9,7 @@ struct ChaosTroubles {
     private(set) var counts: [ChaosTrouble.Kind: Int] = [:]
     /// Rotations after which all links of the node went on with the new certificates.
     private(set) var rotationsInEffect = 0
-    /// Links that ended while nothing but a rotation went on.
+    /// Links that ended during rotations, if only in the aftermath of what struck before.
     private(set) var linksLostInRotations = 0
 
     init(arena: ChaosArena) { self.arena = arena }
