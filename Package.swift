@@ -278,7 +278,7 @@ let package = Package(
             "IntegrationTests",
             [
                 "LLMgineCore", "LLMgineResilience", "LLMgineLLM", "LLMgineBus", "LLMgineStore", "LLMgineJournal", "LLMgineTestKit",
-                External.nioCore, External.nioPosix,
+                "ClusterDemo", External.nioCore, External.nioPosix,
             ]),
     ]
 )

@@ -14,18 +14,21 @@ final class Cast: Sendable {
         case demo([String])
         /// The command line.
         case llmgine([String])
+        /// A program of the system.
+        case command(String, [String])
 
         var executable: String {
             let own = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
             return switch self {
             case .demo: own.path
             case .llmgine: own.deletingLastPathComponent().appending(path: "llmgine").path
+            case .command(let path, _): path
             }
         }
 
         var arguments: [String] {
             switch self {
-            case .demo(let arguments), .llmgine(let arguments): arguments
+            case .demo(let arguments), .llmgine(let arguments), .command(_, let arguments): arguments
             }
         }
     }

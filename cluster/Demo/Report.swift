@@ -11,8 +11,8 @@ enum Report: Codable, Sendable {
     /// The counter has seen what there was, or waited for it in vain.
     case counted(Counter)
 
-    /// What a node of the chaos has handled so far, and how many peers it has.
-    case handled(Int, peers: Int)
+    /// Where a node of the chaos stands.
+    case tally(ChaosTally)
 
     /// What node A did.
     struct Publisher: Codable, Sendable {

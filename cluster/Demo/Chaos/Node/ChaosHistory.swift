@@ -4,7 +4,8 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// What one life of a node did, as it happened: a line each, of numbers only. A killed process loses the last twentieth of a second of it.
+/// What one life of a node did, as it happened: a line each, of numbers only. A killed process loses the last twentieth of a second of it,
+/// but nothing of what is promised to survive: that is written at once.
 ///
 /// ```
 /// i incarnation                                   the life begins
@@ -12,6 +13,11 @@ import Synchronization
 /// p target n topic priority matched rejected before after time    published; the label of the link before and after
 /// d subscription publisher incarnation n topic priority missed    handled
 /// x subscription publisher incarnation n          is in the dead letters
+/// k strength target n matched rejected            published to a subscription that has its events at least once
+/// q target n                                      a durable publish was refused: nothing was published
+/// h strength publisher incarnation n              handled at least once
+/// y strength publisher incarnation n              is in the dead letters
+/// m peer                                          a link goes on with other certificates
 /// l peer label up lost                            a link came up or ended, and what was queued for it
 /// f                                               all is quiet, and no event under way
 /// z                                               the life ended as it was asked to
@@ -21,6 +27,8 @@ final class ChaosHistory: Sendable {
         var buffer: [UInt8] = []
         /// For each node, how often a link to it has come or gone.
         var labels: [Int: Int] = [:]
+        var renewals = 0
+        var closures = 0
     }
 
     private let file: FileHandle
@@ -65,10 +73,19 @@ final class ChaosHistory: Sendable {
     func linkChanged(_ peer: Int, isUp: Bool, lost: Int) {
         let label = state.withLock { state in
             state.labels[peer, default: 0] += 1
+            if !isUp { state.closures += 1 }
             return state.labels[peer] ?? 0
         }
         write("l", peer, label, isUp ? 1 : 0, lost)
     }
+
+    func linkRenewed(_ peer: Int) {
+        state.withLock { $0.renewals += 1 }
+        write("m", peer)
+    }
+
+    /// How many links have gone on with other certificates, and how many have ended.
+    var links: (renewals: Int, closures: Int) { state.withLock { ($0.renewals, $0.closures) } }
 
     /// The time that all processes of a machine share, in microseconds.
     static var time: Int { Int(NIODeadline.now().uptimeNanoseconds / 1000) }
@@ -89,34 +106,12 @@ struct ChaosLog: LogHandler {
     func log(event: LogEvent) {
         let fields = event.metadata ?? [:]
         next("\(event.level) \(event.message) \(fields.map { "\($0.key)=\($0.value)" }.sorted().joined(separator: " "))")
-        let isUp = event.message == "peer linked"
-        guard isUp || event.message == "link closed", let peer = fields["peer"].flatMap({ Chaos.number(of: "\($0)") }) else { return }
-        history.linkChanged(peer, isUp: isUp, lost: fields["lost"].flatMap { Int("\($0)") } ?? 0)
+        guard let peer = fields["peer"].flatMap({ Chaos.number(of: "\($0)") }) else { return }
+        switch "\(event.message)" {
+        case "link renewed": history.linkRenewed(peer)
+        case "peer linked": history.linkChanged(peer, isUp: true, lost: 0)
+        case "link closed": history.linkChanged(peer, isUp: false, lost: fields["lost"].flatMap { Int("\($0)") } ?? 0)
+        default: break
+        }
     }
-}
-
-/// What nodes, subscriptions and topics are called.
-enum Chaos {
-    /// How a subscription of every node behaves, by its number.
-    enum Behaviour: Int, CaseIterable {
-        /// Waited for, and quick.
-        case quick
-        /// Lets the oldest go, and takes a few milliseconds now and then.
-        case slow
-        /// Lets the oldest go, and does not return for as long as the orchestrator says.
-        case frozen
-        /// Throws on some events, which end in the dead letters.
-        case failing
-
-        var name: String { "chaos-\(rawValue)" }
-    }
-
-    static let topics = 3
-
-    static func name(_ node: Int) -> String { "n\(node)" }
-    static func number(of name: String) -> Int? { name.hasPrefix("n") ? Int(name.dropFirst()) : nil }
-    static func topic(to target: Int, from publisher: Int, _ number: Int) -> Topic {
-        Topic(stringLiteral: "chaos.\(name(target)).\(name(publisher)).\(number)")
-    }
-    static func filter(of node: Int) -> TopicFilter { TopicFilter(stringLiteral: "chaos.\(name(node)).>") }
 }

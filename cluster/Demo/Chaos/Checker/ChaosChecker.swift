@@ -1,34 +1,9 @@
-import Foundation
-import LLMgine
-
 /// Reads what all lives of all nodes have written, and tells what became of every event.
 ///
 /// For each publisher's life and each subscription: published = handled + told by gap markers + dead letters + lost with a link. A link that ends
 /// takes the rest of what was under way with it, of each topic and class the last ones; the publisher's log names it. What is missing elsewhere, and
-/// in no marker, is lost silently.
-struct ChaosChecker {
-    /// What all of it came to.
-    struct Verdict: Codable {
-        var published = 0
-        /// Published events, each counted once for each of the subscriptions that it matched.
-        var matched = 0
-        var handled = 0
-        /// Gap markers spoke of so many.
-        var evicted = 0
-        var rejected = 0
-        var deadLettered = 0
-        var lostWithLinks = 0
-        /// Published while a link came or went, so that nobody can say over which one it was to go.
-        var unclear = 0
-        var lostSilently = 0
-        var orderViolations = 0
-        var duplicates = 0
-        var links = 0
-        var lives = 0
-        var cleanEnds = 0
-        var complaints: [String] = []
-    }
-
+/// in no marker, is lost silently. What is delivered at least once is for ``KeptLedger`` to judge.
+package struct ChaosChecker {
     private struct Published {
         let number: Int
         let key: Int
@@ -71,14 +46,12 @@ struct ChaosChecker {
 
     private var lives: [Life] = []
     private var receipts: [Way: Receipts] = [:]
-    private(set) var verdict = Verdict()
+    private var ledger = KeptLedger()
+    package private(set) var verdict = ChaosVerdict()
 
-    /// - Parameter files: one for each life, as `n0-3.log`.
-    init(files: [URL]) throws {
-        for file in files.sorted(by: { $0.path.localizedStandardCompare($1.path) == .orderedAscending }) {
-            guard let node = Chaos.number(of: String(file.lastPathComponent.prefix { $0 != "-" })) else { continue }
-            try read(file, of: node)
-        }
+    /// - Parameter histories: what the lives wrote, those of one node in their order.
+    package init(_ histories: [(node: Int, bytes: [UInt8])]) {
+        for history in histories { read(history.bytes, of: history.node) }
         for life in lives { judge(life) }
         verdict.lives = lives.count
         for (index, life) in lives.enumerated() {
@@ -92,45 +65,22 @@ struct ChaosChecker {
                 verdict.evicted += life.missed[place]
             }
         }
+        ledger.judge(lives.map { KeptLedger.Life(node: $0.node, endedWell: $0.endedWell) }, into: &verdict)
     }
 
-    private mutating func complain(_ text: String) {
-        if verdict.complaints.count < 20 { verdict.complaints.append(text) }
-    }
+    private mutating func complain(_ text: String) { verdict.complain(text) }
 
     // MARK: Reading
 
-    private mutating func read(_ file: URL, of node: Int) throws {
+    private mutating func read(_ bytes: [UInt8], of node: Int) {
         let life = Life(node: node)
         let index = lives.count
         lives.append(life)
-        let bytes = [UInt8](try Data(contentsOf: file))
-        var numbers: [Int] = []
-        var at = 0
-        while at < bytes.count {
-            let kind = bytes[at]
-            at += 1
-            numbers.removeAll(keepingCapacity: true)
-            var isWhole = false
-            while at < bytes.count {
-                let byte = bytes[at]
-                at += 1
-                if byte == UInt8(ascii: "\n") {
-                    isWhole = true
-                    break
-                }
-                if byte == UInt8(ascii: " ") {
-                    numbers.append(0)
-                } else if !numbers.isEmpty, byte >= 48, byte <= 57 {
-                    numbers[numbers.count - 1] = numbers[numbers.count - 1] &* 10 &+ Int(byte - 48)
-                }
-            }
-            if isWhole { note(kind, numbers, life, index) }  // a killed process may have written half a line
-        }
+        for line in HistoryLines(bytes) { note(line.kind, line.numbers, life, index) }
     }
 
-    private mutating func note(_ kind: UInt8, _ numbers: [Int], _ life: Life, _ index: Int) {
-        switch (Character(UnicodeScalar(kind)), numbers.count) {
+    private mutating func note(_ kind: Character, _ numbers: [Int], _ life: Life, _ index: Int) {
+        switch (kind, numbers.count) {
         case ("i", 1): life.incarnation = numbers[0]
         case ("e", 1): life.established = numbers[0]
         case ("f", 0): life.labels = life.current
@@ -164,7 +114,8 @@ struct ChaosChecker {
         case ("x", 4):
             let way = Way(incarnation: numbers[2], publisher: numbers[1], subscriber: life.node, subscription: numbers[0])
             receipts[way, default: Receipts()].letters.insert(numbers[3])
-        default: break
+        case ("m", 1): verdict.renewals += 1
+        default: ledger.note(kind, numbers, by: index, life.incarnation)
         }
     }
 
