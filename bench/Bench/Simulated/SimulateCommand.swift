@@ -73,7 +73,8 @@ private struct Totals {
             ("events", tally.events), ("published", tally.published), ("delivered", tally.delivered), ("evicted", tally.evicted),
             ("rejected", tally.rejected), ("lost_with_links", tally.lostWithLinks), ("requests", tally.requests),
             ("answered", tally.answered), ("established", tally.established), ("links", tally.links), ("links_lost", tally.linksLost),
-            ("bytes", tally.bytes),
+            ("bytes", tally.bytes), ("inflated", tally.inflated), ("spilled", tally.spilled), ("duplicates", tally.duplicates),
+            ("buried", tally.buried), ("relayed", tally.relayed),
         ]
         for (name, count) in counts { members.append((name, .number(Double(count)))) }
         return .object(members)
