@@ -41,7 +41,9 @@ struct RollCall {
 extension Simulation {
     /// Has one node publish one event, and waits for all that must get it.
     func callRoll() {
-        guard let node = pick(nodes.filter(\.isAlive)), let publisher = node.publishers.first, let topic = pick(publisher.topics) else { return }
+        guard let node = pick(nodes.filter(\.isAlive)), let publisher = node.publishers.first, let topic = pick(publisher.topics) else {
+            return
+        }
         let origin = SimulatedOrigin(
             life: ObjectIdentifier(node), node: node.name, incarnation: node.incarnation, number: node.lastSequence + 1)
         rollCall = RollCall(of: origin, on: Simulation.topic(topic), among: nodes.filter(\.isAlive))

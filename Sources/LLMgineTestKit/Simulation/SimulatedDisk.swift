@@ -66,7 +66,9 @@ final class SimulatedSpillLine {
         lastWrite = max(lastWrite, simulation.time + Int64(simulation.draw(1500)))
         simulation.plan(at: lastWrite, on: node) { [self] in
             let isWritten = disk.append(record.bytes, isUnlimited: simulation.broken == .overfillsDisk)
-            if disk.size > disk.maximumBytes { simulation.fault("\(disk.size) bytes lie on a disk of \(node.name) for \(disk.maximumBytes)") }
+            if disk.size > disk.maximumBytes {
+                simulation.fault("\(disk.size) bytes lie on a disk of \(node.name) for \(disk.maximumBytes)")
+            }
             order.wrote(isWritten)
             done(isWritten)
         }

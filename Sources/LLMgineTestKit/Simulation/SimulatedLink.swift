@@ -229,7 +229,9 @@ final class SimulatedLink {
         var buffers = drained.buffers
         if isBroken == .reordersFrames, buffers.count >= 3 { buffers.swapAt(buffers.count - 1, buffers.count - 2) }
         if isBroken == .losesFrame, buffers.count >= 2, simulation.chance(30) { buffers.removeLast() }
-        if packer != nil, !buffers.isEmpty, let packed = packer?.pack(buffers, hasControl: drained.hasControl, with: simulation.zlib.deflater) {
+        if packer != nil, !buffers.isEmpty,
+            let packed = packer?.pack(buffers, hasControl: drained.hasControl, with: simulation.zlib.deflater)
+        {
             buffers = packed
         }
         guard buffers.count != 1 else { return buffers[0] }

@@ -167,7 +167,9 @@ extension SimulatedNode {
     func received(_ chunk: ReceivedChunk, for flows: [UInt32]) throws(LLMgineError) {
         guard let link = link(chunk.link.id) else { return }
         for flow in flows {
-            guard let subscription = subscriber(flow, over: link), let credit = link.inbound[flow]?.account(chunk.priority) else { continue }
+            guard let subscription = subscriber(flow, over: link), let credit = link.inbound[flow]?.account(chunk.priority) else {
+                continue
+            }
             let sender = link.wire.ends[1 - link.side]
             if let inlet = subscription.inlet {
                 guard let account = sender.accounts[flow] else { continue }
@@ -203,7 +205,7 @@ extension SimulatedNode {
             frame.adds[index].windowMessages = credit.firstWindow.messages
             frame.adds[index].windowBytes = credit.firstWindow.bytes
         }
-        for flow in frame.removes { link.inbound.removeValue(forKey: flow)?.closed() }
+        for flow in frame.removes where simulation.broken != .deliversAfterUnsubscribe { link.inbound.removeValue(forKey: flow)?.closed() }
         link.send(.interest(frame))
     }
 

@@ -43,7 +43,9 @@ extension SimulatedNode {
 
     /// The peer is linked, in this life: subscriptions of earlier lives that have no name will not come back.
     func endOrphans(of peer: SimulatedNode) {
-        for orphan in openOutlets where orphan.peer == peer.name && orphan.incarnation != peer.incarnation && !orphan.isNamed { orphan.end() }
+        for orphan in openOutlets where orphan.peer == peer.name && orphan.incarnation != peer.incarnation && !orphan.isNamed {
+            orphan.end()
+        }
     }
 
     private func retention(of outlet: SimulatedOutlet) -> Duration { outlet.entry.reliable?.retention ?? .zero }

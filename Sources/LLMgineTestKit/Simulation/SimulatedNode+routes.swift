@@ -19,7 +19,11 @@ extension SimulatedNode {
         for subscription in subscriptions where subscription.matches(topic) {
             // Nothing that a leaf has published goes back to it.
             if let leaf, subscription.relaysFor == leaf, simulation.broken != .echoesToLeaf { continue }
-            if let group = subscription.group { groups[group, default: []].append(subscription) } else { targets.locals.append(subscription) }
+            if let group = subscription.group {
+                groups[group, default: []].append(subscription)
+            } else {
+                targets.locals.append(subscription)
+            }
         }
         for id in links.keys.sorted() {
             guard let link = links[id] else { continue }

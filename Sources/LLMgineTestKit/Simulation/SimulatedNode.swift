@@ -306,7 +306,7 @@ package final class SimulatedNode {
 
     func withdraw(_ flow: UInt32) {
         tell { $0.locallyUnsubscribed(flow, into: &$1) }
-        for link in links.values {
+        for link in links.values where simulation.broken != .deliversAfterUnsubscribe {
             link.inbound[flow] = nil
             link.slots[flow] = nil
         }

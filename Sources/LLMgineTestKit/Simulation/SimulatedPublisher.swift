@@ -54,7 +54,9 @@ package final class SimulatedPublisher {
             let priority: Priority = simulation.chance(80) ? .normal : simulation.pick(Priority.allCases) ?? .normal
             let isElsewhere = simulation.chance(15)
             backlog.append(
-                Order(topic: topics[isElsewhere ? simulation.draw(topics.count) : topic], priority: priority, bytes: simulation.draw(12...90)))
+                Order(
+                    topic: topics[isElsewhere ? simulation.draw(topics.count) : topic], priority: priority, bytes: simulation.draw(12...90))
+            )
         }
         if current == nil { wake() }
     }

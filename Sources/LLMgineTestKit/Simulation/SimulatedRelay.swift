@@ -78,7 +78,8 @@ final class SimulatedRelay {
         simulation.tally.relayed += 1
         let message = SimulatedMessage(
             number: number, topicNumber: event.topic, priority: event.priority, bytes: event.bytes,
-            encoded: Message(topic: Simulation.topic(event.topic), payload: event.payload, priority: event.priority).stamped(with: origin.id))
+            encoded: Message(topic: Simulation.topic(event.topic), payload: event.payload, priority: event.priority).stamped(
+                with: origin.id))
         if simulation.broken == .losesForwarded, simulation.chance(10) {
             return simulation.plan(in: 0, on: node, done)
         }

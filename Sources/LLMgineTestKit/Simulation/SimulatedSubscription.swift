@@ -66,7 +66,8 @@ package final class SimulatedSubscription: SimulatedRoute {
     private let retries = RetryPolicy(maximumRetries: 2, initialDelay: .milliseconds(2), hasJitter: false)
 
     init(
-        _ node: SimulatedNode, id: UInt32, filters: [TopicFilter], capacity: Int, whenFull: WhenFull, pace: Pace, options: Options = Options(),
+        _ node: SimulatedNode, id: UInt32, filters: [TopicFilter], capacity: Int, whenFull: WhenFull, pace: Pace,
+        options: Options = Options(),
         relay: ((SimulatedEvent, @escaping () -> Void) -> Void)? = nil
     ) {
         self.node = node

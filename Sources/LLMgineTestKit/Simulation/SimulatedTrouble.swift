@@ -38,10 +38,10 @@ extension Simulation {
         let count = nodes ?? (trouble == .duplicateIdentity ? 3 : simulation.pick([2, 2, 2, 3, 3, 4]) ?? 2)
         simulation.compressing = simulation.pick([0, 0, 60, 100]) ?? 0
         for host in 0..<count { simulation.start(NodeID(stringLiteral: "n\(host)")) }
-        if simulation.chance(30) { simulation.start("leaf", isLeaf: true) }
+        if simulation.chance(20) { simulation.start("leaf", isLeaf: true) }
         simulation.run(for: .milliseconds(simulation.draw(20...200)))
         for host in simulation.nodes.indices { simulation.furnish(host) }
-        for _ in 0..<(steps ?? simulation.draw(6...14)) {
+        for _ in 0..<(steps ?? simulation.draw(5...11)) {
             simulation.act()
             if simulation.chance(35) { simulation.strike(trouble) }
             simulation.run(for: .milliseconds(simulation.chance(90) ? simulation.draw(40) : simulation.draw(900)))
@@ -88,13 +88,14 @@ extension Simulation {
         var filters = [pick(all) ?? ">"]
         if chance(20) { filters.append(pick(all) ?? ">") }
         let deadline = WhenFull.block(deadline: .milliseconds(draw(1...400)))
-        let pace: SimulatedSubscription.Pace = chance(60) ? .fast : chance(50) ? .slow(draw(500...60_000)) : .frozen
         var options = SimulatedSubscription.Options()
         if !node.isLeaf {
-            if chance(20) { options.reliable = reliability(of: node) }
+            if chance(25) { options.reliable = reliability(of: node) }
             if options.reliable != nil, chance(40) { options.failures = 30 }
             if options.reliable == nil, chance(25) { options.group = "g\(draw(2))" }
         }
+        let isFast = chance(options.reliable == nil ? 60 : 30)
+        let pace: SimulatedSubscription.Pace = isFast ? .fast : chance(50) ? .slow(draw(500...60_000)) : .frozen
         let policy = options.reliable == nil ? policy(deadline, of: node) : deadline
         node.subscribe(filters, capacity: draw(1...8), whenFull: policy, pace: pace, options: options)
     }

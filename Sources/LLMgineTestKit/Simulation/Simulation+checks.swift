@@ -20,7 +20,9 @@ extension Simulation {
                 found.append("\(subscription.name) has \(subscription.count) messages to handle")
             }
             found += node.desk.disagreements
-            for outlet in node.outlets where outlet.count > 0 { found.append("\(node.name) waits for \(outlet.count) acknowledgements of \(outlet.name)") }
+            for outlet in node.outlets where outlet.count > 0 {
+                found.append("\(node.name) waits for \(outlet.count) acknowledgements of \(outlet.name)")
+            }
             for relay in node.relays.values.map({ $0 }) + node.finishing where relay.uplink?.count ?? 0 > 0 {
                 found.append("\(node.name) has \(relay.uplink?.count ?? 0) events of a leaf to publish")
             }
@@ -83,7 +85,9 @@ extension Simulation {
                 }
                 if link.outbox.controlBytes > 256 << 10 { fault("\(node.name) has \(link.outbox.controlBytes) bytes of control queued") }
             }
-            for outlet in node.outlets where outlet.count > outlet.limit { fault("\(node.name) keeps \(outlet.count) events for \(outlet.name)") }
+            for outlet in node.outlets where outlet.count > outlet.limit {
+                fault("\(node.name) keeps \(outlet.count) events for \(outlet.name)")
+            }
             for subscription in node.subscriptions {
                 // A peer may fill each class.
                 let bound = subscription.capacity * (1 + 4 * (node.links.count + 2 * tally.linksLost))
