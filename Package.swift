@@ -24,6 +24,7 @@ enum External {
     static let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
     static let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
     static let nioHTTPCompression = Target.Dependency.product(name: "NIOHTTPCompression", package: "swift-nio-extras")
+    static let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
     static let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
     static let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
     static let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
@@ -98,7 +99,7 @@ let package = Package(
 
         // 2: machines, pure
         module("LLMgineLink", ["LLMgineCore", "LLMgineWire", "LLMgineFlow", External.nioCore, External.deque]),
-        module("LLMgineBroker", ["LLMgineCore", "LLMgineFlow", "LLMgineRouting", "LLMgineMembership"]),
+        module("LLMgineBroker", ["LLMgineCore", "LLMgineFlow", "LLMgineRouting", "LLMgineMembership", External.heap]),
 
         // 3: shells: sockets, tasks, locks. Observability stands beside Bus and below it in imports.
         module(
@@ -187,7 +188,8 @@ let package = Package(
             [
                 "LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineFlow", "LLMgineRouting", "LLMgineBroker", "LLMgineMembership",
                 "LLMgineBus",
-                "LLMgineLLM", "LLMgineTransport", "LLMgineNode", "LLMgineObservability", External.nioCore, External.logging,
+                "LLMgineLLM", "LLMgineTransport", "LLMgineNode", "LLMgineResilience", "LLMgineObservability", External.nioCore,
+                External.logging, External.heap,
             ]),
 
         // cluster/ and bench/

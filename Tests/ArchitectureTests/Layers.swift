@@ -49,8 +49,8 @@ enum Layers {
             "OTLPExporter"
         ),
         shell(
-            5, "TestKit", "Core", "Wire", "Link", "Flow", "Routing", "Broker", "Membership", "Bus", "LLM", "Transport", "Node",
-            "Observability"),
+            5, "TestKit", "Core", "Wire", "Link", "Flow", "Routing", "Broker", "Membership", "Resilience", "Bus", "LLM", "Transport",
+            "Node", "Observability"),
 
         shell(6, "Command", "", "Core", "LLM", "Bus", "Node", "Transport", "Observability", "Workers", "Journal", "OTLP", "OTLPSink"),
     ]

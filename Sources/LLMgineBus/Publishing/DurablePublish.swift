@@ -1,4 +1,5 @@
 import LLMgineCore
+import LLMgineRouting
 import Synchronization
 
 /// One durable event on its way: into the journal, then to all that it matched.
@@ -140,10 +141,9 @@ final class DurablePublish {
                 encoded, over: message, number: id.sequence, extras: extras, to: group, receipt: &receipt)
         }
         let locals = group.locals(for: message)
-        let members = locals.count + group.remotes.count
-        let turn = group.turn.add(1, ordering: .relaxed).newValue
-        let order = (0..<members).map { (turn &+ $0) % members }
-        for index in order {
+        let round = GroupRound(
+            members: locals.count + group.remotes.count, turn: group.turn.add(1, ordering: .relaxed).newValue)
+        for index in round {
             if index < locals.count {
                 guard locals[index].mailbox.room > 0 else { continue }
                 if offer(localCopy(for: locals[index], at: nil, as: obligation)) { return }
@@ -154,10 +154,10 @@ final class DurablePublish {
             }
         }
         // Nobody has room: wait for the one whose turn it is.
-        if order[0] < locals.count {
-            try await insist(on: localCopy(for: locals[order[0]], at: nil, as: obligation))
+        if round.first < locals.count {
+            try await insist(on: localCopy(for: locals[round.first], at: nil, as: obligation))
         } else {
-            try await insist(on: group.remotes[order[0] - locals.count])
+            try await insist(on: group.remotes[round.first - locals.count])
         }
     }
 

@@ -1,5 +1,6 @@
 import LLMgineCore
 import LLMgineResilience
+import LLMgineRouting
 import Synchronization
 
 extension MessageBus {
@@ -131,9 +132,8 @@ extension MessageBus {
         let members = locals.count + group.remotes.count
         guard members > 0 else { return }
         receipt.matched += 1
-        let turn = group.turn.add(1, ordering: .relaxed).newValue
-        for step in 0..<members {
-            let index = (turn &+ step) % members
+        let round = GroupRound(members: members, turn: group.turn.add(1, ordering: .relaxed).newValue)
+        for index in round {
             if index < locals.count {
                 guard locals[index].mailbox.room > 0,
                     case .accepted(let evicted) = locals[index].mailbox.offer(message, sequence: number, extras: extras)
@@ -155,7 +155,7 @@ extension MessageBus {
         }
         // Nobody has room: wait for the one whose turn it is.
         receipt.matched -= 1
-        let index = turn % members
+        let index = round.first
         if index < locals.count {
             receipt.matched += 1
             let offer = locals[index].mailbox.offer(message, sequence: number, extras: extras)

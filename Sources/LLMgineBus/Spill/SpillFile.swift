@@ -84,6 +84,11 @@ package struct SpillFile: ~Copyable {
         package var records: [ByteBuffer] = []
         /// How many the disk did not give back.
         package var lost = 0
+
+        package init(records: [ByteBuffer] = [], lost: Int = 0) {
+            self.records = records
+            self.lost = lost
+        }
     }
 
     /// Takes the oldest records out, about as many as a quarter of a megabyte holds. Nothing if there are none. When a segment cannot be read, all that is

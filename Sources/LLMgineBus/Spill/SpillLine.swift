@@ -43,15 +43,9 @@ package final class SpillLine: Sendable {
     }
 
     private struct State {
-        var isSpilling = false
-        var isEnded = false
-        /// Events that are on the disk, on their way there or on their way back.
-        var waiting = 0
-        var written: UInt64 = 0
+        var order = SpillOrder()
         /// What cannot be written: who waits for an event, and who must have it before.
         var extras: [UInt64: MessageExtras] = [:]
-        /// Read and not yet entered, the newest first.
-        var batch: [SpillRecord] = []
         var drain: Task<Void, Never>?
     }
 
@@ -66,11 +60,11 @@ package final class SpillLine: Sendable {
     }
 
     /// Whether events must go over the disk, because others do.
-    package var isSpilling: Bool { state.withLock { $0.isSpilling } }
+    package var isSpilling: Bool { state.withLock { $0.order.isSpilling } }
     /// Events that are on the disk.
-    package var waiting: Int { state.withLock { $0.waiting } }
+    package var waiting: Int { state.withLock { $0.order.waiting } }
     /// How many ever went there.
-    package var written: UInt64 { state.withLock { $0.written } }
+    package var written: UInt64 { state.withLock { $0.order.written } }
 
     /// Writes an event behind the others, and returns when that is done.
     /// - Parameter extras: what is kept in memory meanwhile, if somebody waits for the event or it for somebody.
@@ -78,11 +72,9 @@ package final class SpillLine: Sendable {
         let bytes = record.bytes
         return await withCheckedContinuation { continuation in
             let isTaken = state.withLock { state -> Bool in
-                guard !state.isEnded, state.isSpilling || target.hold(true) else { return false }
-                state.waiting += 1
+                guard !state.order.isEnded, state.order.isSpilling || target.hold(true) else { return false }
                 if let extras, extras.isAwaited { state.extras[record.sequence] = extras }
-                if !state.isSpilling {
-                    state.isSpilling = true
+                if state.order.departed() {
                     // Unstructured because it lasts as long as there is something on the disk; `end()` waits for it.
                     state.drain = Task { await self.drain() }
                 }
@@ -104,11 +96,8 @@ package final class SpillLine: Sendable {
             }
         }
         return state.withLock { state -> Outcome in
-            guard let error else {
-                state.written += 1
-                return .written
-            }
-            state.waiting -= 1
+            state.order.wrote(error == nil)
+            guard let error else { return .written }
             state.extras[sequence] = nil
             return .refused(error)
         }
@@ -125,7 +114,7 @@ package final class SpillLine: Sendable {
             while let isEntered = enterNext() {
                 if !isEntered { await target.room() }
             }
-            if state.withLock({ $0.isEnded }) { return }  // `end` reads the rest
+            if state.withLock({ $0.order.isEnded }) { return }  // `end` reads the rest
         }
     }
 
@@ -137,25 +126,19 @@ package final class SpillLine: Sendable {
     }
 
     private func readBatch() -> Bool {
-        let batch = file.withLock { $0.next() }
-        let records = batch.records.compactMap { SpillRecord($0) }
-        let lost = batch.lost + batch.records.count - records.count
-        state.withLock { state in
-            state.batch = records.reversed()  // the one before has been entered
-            state.waiting -= lost
-        }
-        if lost > 0 { target.lose(lost) }
-        return !records.isEmpty || lost > 0
+        let arrivals = SpillOrder.Arrivals(file.withLock { $0.next() })
+        state.withLock { $0.order.arrived(arrivals) }
+        if arrivals.lost > 0 { target.lose(arrivals.lost) }
+        return !arrivals.isEmpty
     }
 
     /// Puts the next event in line. Nil if there is none, or the line has ended.
     private func enterNext() -> Bool? {
         state.withLock { state -> Bool? in
-            guard !state.isEnded, let next = state.batch.last else { return nil }
+            guard let next = state.order.next else { return nil }
             guard target.enter(next, state.extras[next.sequence]) else { return false }
             state.extras[next.sequence] = nil
-            state.batch.removeLast()
-            state.waiting -= 1
+            state.order.entered()
             return true
         }
     }
@@ -163,10 +146,9 @@ package final class SpillLine: Sendable {
     /// Whether everything is back, so that events may go past the disk again.
     private func finishes() -> Bool {
         state.withLock { state -> Bool in
-            guard state.waiting == 0 || state.isEnded else { return false }
-            state.isSpilling = false
+            guard state.order.finished() else { return false }
             state.drain = nil
-            if !state.isEnded { _ = target.hold(false) }
+            if !state.order.isEnded { _ = target.hold(false) }
             return true
         }
     }
@@ -176,8 +158,7 @@ package final class SpillLine: Sendable {
     /// Takes nothing more and gives nothing back.
     package func close() {
         state.withLock { state in
-            guard !state.isEnded else { return }
-            state.isEnded = true
+            guard state.order.ended() else { return }
             _ = target.hold(false)  // who waits for room goes on, and sees the end
         }
     }
@@ -187,14 +168,8 @@ package final class SpillLine: Sendable {
         close()
         await state.withLock { $0.drain }?.value
         repeat {
-            let (rest, extras) = state.withLock { state -> ([SpillRecord], [UInt64: MessageExtras]) in
-                defer {
-                    state.waiting -= state.batch.count
-                    state.batch = []
-                }
-                return (state.batch, state.extras)
-            }
-            for record in rest.reversed() { leave(record, extras[record.sequence]) }
+            let (rest, extras) = state.withLock { ($0.order.takeRest(), $0.extras) }
+            for record in rest { leave(record, extras[record.sequence]) }
         } while await read()
         state.withLock { $0.extras = [:] }
     }

@@ -53,6 +53,8 @@ final class InboundCredit {
     /// What the peer was told on the wire, and what came: counted apart from the ledger.
     private var told: Credit
     private var came = Credit.none
+    /// Whether another account has taken over what it counts for in the budget.
+    private var isContinued = false
 
     init(flow: UInt32, priority: Priority, ledger: CreditLedger, told: Credit, link: SimulatedLink) {
         self.flow = flow
@@ -65,11 +67,12 @@ final class InboundCredit {
 
     deinit {
         // What was queued and never handed back is gone as well.
-        if let node { ledger.forgotten(in: &node.budget) }
+        if let node, !isContinued { ledger.forgotten(in: &node.budget) }
     }
 
     convenience init(_ old: InboundCredit, told: Credit, continuedOver link: SimulatedLink) {
         self.init(flow: old.flow, priority: old.priority, ledger: old.ledger, told: told, link: link)
+        old.isContinued = true
     }
 
     func received(messages: Int, bytes: Int) throws(LLMgineError) {

@@ -18,6 +18,8 @@ final class Passage {
     private(set) var delivered = 0
     /// What gap markers have told, by class.
     var gaps = [0, 0, 0, 0]
+    /// Messages that a disk did not give back. The next one that is sent tells of them.
+    var lostOnDisk = 0
 
     init(publisher: SimulatedNode) { self.publisher = publisher }
 
@@ -56,15 +58,8 @@ final class Passage {
                 missing[key, default: 0] += 1
             }
         }
+        // What the disk has lost is told in one number for all classes, and perhaps not yet.
+        if lostOnDisk > 0 { return max(0, found.reduce(0, +) - max(lostOnDisk, gaps.reduce(0, +))) }
         return zip(found, gaps).reduce(0) { $0 + max(0, $1.0 - $1.1) }
     }
-}
-
-/// One event of the simulation. Its payload tells its number and topic, so that whoever gets it can be checked.
-struct SimulatedMessage {
-    let number: UInt64
-    let topicNumber: UInt32
-    let topic: Topic
-    let priority: Priority
-    let bytes: Int
 }

@@ -19,12 +19,14 @@ final class SimulatedLink {
 
     private var machine: LinkMachine?
     private var decoder = FrameDecoder()
-    private var texts = InternedTexts()
-    private var fragments = FragmentAssembly()
-    private var limits = WireLimits()
+    var texts = InternedTexts()
+    var fragments = FragmentAssembly()
+    private(set) var limits = WireLimits()
+    /// Compresses what is sent; nil where that was not agreed on.
+    private var packer: FramePacker?
     private(set) var outbox: Outbox
     private var actions: [LinkAction] = []
-    private var maximumPayload: Int { limits.maximumPayload }
+    var maximumPayload: Int { limits.maximumPayload }
     private var isPerforming = false
     private var isFlushPlanned = false
     private(set) var isEstablished = false
@@ -39,8 +41,13 @@ final class SimulatedLink {
     var slots: [UInt32: (granted: UInt64, used: UInt64)] = [:]
     /// Requests of the peer that run here.
     var requests: [UInt64: SimulatedAnswer] = [:]
-    /// Publishers that wait for room.
-    var waiters: [(publisher: SimulatedPublisher, flows: [UInt32])] = []
+    /// Those of the peer's subscriptions that have their events at least once, and those that go on over the disk.
+    var outlets: [UInt32: SimulatedOutlet] = [:]
+    var spills: [UInt32: SimulatedSpillRoute] = [:]
+    /// What was taken in for the former.
+    var accounts: [UInt32: ReliableAccount] = [:]
+    /// Who waits for room.
+    private var waiters: [(owner: AnyObject, flows: [UInt32], wake: () -> Void)] = []
     /// What was taken in for each flow of the peer, message by message.
     var passages: [UInt32: Passage] = [:]
     /// Over all flows, since the start of the link.
@@ -48,6 +55,8 @@ final class SimulatedLink {
     var rejected = 0
     /// Flows of the peer that have ended while the link was there.
     var closedFlows = 0
+    /// Whether the peer wants no new work.
+    var isDraining = false
 
     var simulation: Simulation { wire.simulation }
     var isBroken: BrokenRule? { simulation.broken }
@@ -75,7 +84,7 @@ final class SimulatedLink {
         machine = LinkMachine(
             role: dialed == nil ? .acceptor : .dialer, ours: node.hello,
             certified: PeerIdentity(cluster: SimulatedNode.cluster, node: peer.name), settings: node.settings.link)
-        machine?.opened(at: simulation.now, into: &actions)
+        machine?.opened(at: node.now, into: &actions)
         perform()
         tickLater()
     }
@@ -83,9 +92,9 @@ final class SimulatedLink {
     private func tickLater() {
         simulation.plan(in: node.settings.link.tickInterval.microseconds, on: node) { [self] in
             guard !isOver else { return }
-            machine?.interest = node.interest
-            if isBroken == .ignoresSilence, isEstablished { machine?.bytesArrived(at: simulation.now) }
-            machine?.ticked(at: simulation.now, nonce: simulation.random.next() >> 1, into: &actions)
+            machine?.interest = node.interest(for: id)
+            if isBroken == .ignoresSilence, isEstablished { machine?.bytesArrived(at: node.now) }
+            machine?.ticked(at: node.now, nonce: simulation.random.next() >> 1, into: &actions)
             perform()
             tickLater()
         }
@@ -95,10 +104,10 @@ final class SimulatedLink {
     func read(_ bytes: ByteBuffer) {
         guard machine != nil, !isOver else { return }
         decoder.append(bytes)
-        machine?.bytesArrived(at: simulation.now)
+        machine?.bytesArrived(at: node.now)
         do throws(LLMgineError) {
             while !isOver, let frame = try decoder.next() {
-                machine?.received(frame, at: simulation.now, into: &actions)
+                machine?.received(frame, at: node.now, into: &actions)
                 perform()
             }
         } catch {
@@ -126,7 +135,7 @@ final class SimulatedLink {
 
     func leave() {
         guard !isOver else { return }
-        machine?.leaveRequested(at: simulation.now, deadline: .seconds(10), into: &actions)
+        machine?.leaveRequested(at: node.now, deadline: .seconds(10), into: &actions)
         perform()
     }
 
@@ -139,10 +148,10 @@ final class SimulatedLink {
     }
 
     /// Nil when the link is closed.
-    func append(_ message: borrowing Message, sequence: UInt64, to flows: [UInt32]) -> Outbox.Appended? {
+    func append(_ message: borrowing Message, sequence: UInt64, to flows: [UInt32], expires: Bool = true) -> Outbox.Appended? {
         guard !isOver else { return nil }
         do throws(LLMgineError) {
-            let appended = try outbox.append(message, sequence: sequence, to: flows, at: simulation.now)
+            let appended = try outbox.append(message, sequence: sequence, to: flows, at: node.now, expires: expires)
             flushSoon()
             return appended
         } catch {
@@ -165,11 +174,34 @@ final class SimulatedLink {
         return result
     }
 
+    /// Puts an event in line, and notes what has become of it.
+    func offer(_ message: SimulatedMessage, to flows: [UInt32]) -> SimulatedOffer {
+        switch append(message.encoded, sequence: message.number, to: flows) {
+        case nil: return .taken
+        case .full: return .full
+        case .paced(let rest): return .paced(rest)
+        case .queued(let evicted, let rejected):
+            self.evicted += evicted
+            self.rejected += rejected
+            simulation.tally.evicted += evicted
+            simulation.tally.rejected += rejected
+            if simulation.settings.isAudited {
+                for flow in flows { passages[flow]?.accepted(message) }
+            }
+            return .taken
+        }
+    }
+
+    /// Wakes somebody once there is room for the flows, or the link is over.
+    func await(_ flows: [UInt32], by owner: AnyObject, then wake: @escaping () -> Void) {
+        if !waiters.contains(where: { $0.owner === owner }) { waiters.append((owner, flows, wake)) }
+    }
+
     private func wakeWaiters() {
         let all = waiters
         waiters = []
         for waiter in all {
-            if outbox.isTurningAway(flows: waiter.flows) { waiters.append(waiter) } else { waiter.publisher.wake() }
+            if outbox.isTurningAway(flows: waiter.flows) { waiters.append(waiter) } else { waiter.wake() }
         }
     }
 
@@ -187,16 +219,21 @@ final class SimulatedLink {
         guard isEstablished, !isOver else { return }
         while wire.isWritable(from: side) {
             let drained = outbox.drain(maximum: 8 << 10)
-            wire.write(joined(drained.buffers), from: side)
+            wire.write(joined(drained), from: side)
             if drained.madeRoom { wakeWaiters() }
             guard drained.hasMore else { return }
         }
     }
 
-    private func joined(_ buffers: [ByteBuffer]) -> ByteBuffer {
-        var buffers = buffers
+    private func joined(_ drained: Outbox.Drained) -> ByteBuffer {
+        var buffers = drained.buffers
         if isBroken == .reordersFrames, buffers.count >= 3 { buffers.swapAt(buffers.count - 1, buffers.count - 2) }
         if isBroken == .losesFrame, buffers.count >= 2, simulation.chance(30) { buffers.removeLast() }
+        if packer != nil, !buffers.isEmpty,
+            let packed = packer?.pack(buffers, hasControl: drained.hasControl, with: simulation.zlib.deflater)
+        {
+            buffers = packed
+        }
         guard buffers.count != 1 else { return buffers[0] }
         var all = ByteBuffer()
         for buffer in buffers { all.writeImmutableBuffer(buffer) }
@@ -231,6 +268,7 @@ final class SimulatedLink {
             limits = session.limits
             decoder.maximumFrame = session.limits.maximumFrame
             outbox.agreed(session.limits)
+            if session.features.contains(.compression) { packer = FramePacker(limits: session.limits) }
             hello = session.peer
             node.linkEstablished(self, session.peer)
             flush()
@@ -238,7 +276,8 @@ final class SimulatedLink {
             do throws(LLMgineError) { try deliver(frame) } catch { fail(error) }
         case .peerInterest(let version, let hash):
             node.tell { [id] in $0.peerReportedInterest(id, version: version, hash: hash, into: &$1) }
-        case .inflate: simulation.fault("\(peer.name) compresses frames, which nobody agreed on")
+        case .inflate(let frame):
+            do throws(LLMgineError) { try inflate(frame) } catch { fail(error) }
         case .peerMoved: simulation.fault("\(peer.name) moves a link to another connection, which nobody asked for")
         case .peerLeaving: node.tell { [id] in $0.peerLeaving(id, into: &$1) }
         case .close(let closure):
@@ -246,6 +285,25 @@ final class SimulatedLink {
             wire.close(from: side)
         }
     }
+
+    /// The decoder goes on with what the frame holds, unless that is more than it may be.
+    private func inflate(_ frame: CompressedFrame) throws(LLMgineError) {
+        let run: ByteBuffer
+        if isBroken == .inflatesAnything {
+            run = try simulation.zlib.inflater.inflate(frame.deflated, length: Int(clamping: frame.length))
+        } else {
+            run = try frame.run(with: simulation.zlib.inflater, limits: limits)
+        }
+        simulation.tally.inflated += run.readableBytes
+        if run.readableBytes > min(limits.maximumFrame, WireLimits.inflation * frame.deflated.readableBytes) {
+            simulation.fault("\(node.name) inflates \(frame.deflated.readableBytes) bytes to \(run.readableBytes)")
+        }
+        if isBroken == .losesInflated, simulation.chance(20) { return }
+        decoder.unpack(run)
+    }
+
+    /// Whether both ends compress.
+    var isCompressed: Bool { packer != nil }
 
     private func fail(_ error: LLMgineError) {
         machine?.failed(error, into: &actions)
@@ -258,7 +316,7 @@ final class SimulatedLink {
         judge(closure)
         let waiting = waiters
         waiters = []
-        for waiter in waiting { waiter.publisher.wake() }
+        for waiter in waiting { waiter.wake() }
         node.linkClosed(self, wasEstablished: isEstablished)
     }
 
@@ -273,55 +331,5 @@ final class SimulatedLink {
             .connectionLost, .tlsFailure, .certificateExpired:
             break
         }
-    }
-
-    // MARK: Frames with messages
-
-    private func deliver(_ frame: Frame) throws(LLMgineError) {
-        switch frame {
-        case .intern(let intern): try texts.define(intern)
-        case .data(let data): try deliver(data, isCounted: false)
-        case .fragment(let fragment):
-            if let head = fragment.head {
-                try fragments.check(fragment, head, limits: limits)
-                fragments.begin(fragment, head, for: try node.announced(head, over: self))
-            } else if let data = try fragments.proceed(fragment) {
-                try deliver(data, isCounted: true)
-            }
-        case .request(let request):
-            let index = try request.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
-            try node.requestReceived(request, topic: try texts.topic(index.entries[0].topicRef), over: self)
-        case .reply(let reply):
-            let index = try reply.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
-            try node.replyReceived(reply, isEmpty: index.payloadBytes == 0 && index.entries[0].topicRef == 0)
-        default: try node.received(frame, over: self)
-        }
-    }
-
-    private func deliver(_ data: DataFrame, isCounted: Bool) throws(LLMgineError) {
-        let index = try data.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
-        for entry in index.entries { _ = try texts.topic(entry.topicRef) }
-        let chunk = ReceivedChunk(index: index, priority: data.priority, link: self, isCounted: isCounted)
-        try node.received(chunk, for: data.flows)
-        if isBroken == .deliversTwice, simulation.chance(10) { try node.received(chunk, for: data.flows) }
-    }
-
-    /// The topic of a message of a chunk that was just received.
-    func topic(_ number: UInt32) -> Topic? { try? texts.topic(number) }
-}
-
-/// What one DATA frame brought.
-final class ReceivedChunk {
-    let index: MessageIndex
-    let priority: Priority
-    let link: SimulatedLink
-    /// Whether its credit was counted when its first part came.
-    let isCounted: Bool
-
-    init(index: MessageIndex, priority: Priority, link: SimulatedLink, isCounted: Bool) {
-        self.isCounted = isCounted
-        self.index = index
-        self.priority = priority
-        self.link = link
     }
 }

@@ -11,19 +11,24 @@ import LLMgineWire
 extension SimulatedNode {
     func perform(_ action: BrokerAction) {
         switch action {
-        case .peerUp(_, let id, _): links[id] = candidates.removeValue(forKey: id)
+        case .peerUp(_, let id, let leaf): peerUp(id, leaf: leaf)
         case .peerDown(_, let id): peerDown(id)
-        case .peerDraining(_, let id): desk.peerDraining(id)
+        case .peerDraining(_, let id):
+            link(id)?.isDraining = true
+            desk.peerDraining(id)
         case .close(let id, let reason): close(id, reason)
         case .dial(let address, _): dial(address)
         case .sendInterest(let id, let update): sendInterest(update, to: id)
         case .sendInterestAck(let id, let version):
             guard simulation.broken != .skipsInterestAck, simulation.broken != .acknowledgesEarly else { return }
-            link(id)?.send(.interestAck(InterestAckFrame(version: version)))
+            guard let link = link(id) else { return }
+            if relay(id) != nil { return acknowledgeLater(version, over: link) }
+            link.send(.interestAck(InterestAckFrame(version: version)))
         case .requestInterest(let id, let since): link(id)?.send(.interestWanted(InterestWantedFrame(sinceVersion: since)))
         case .scheduleInterestFlush:
             simulation.plan(in: 10_000, on: self) { [self] in tell { $0.interestFlushed(into: &$1) } }
-        case .routeAdded(_, let id, let entry, _): routeAdded(id, entry)
+        case .routeAdded(_, let id, let entry, let leaf):
+            if leaf { relay(id)?.opened(entry) } else { routeAdded(id, entry) }
         case .routeRemoved(_, let id, let flow): routeRemoved(id, flow)
         case .resolve(let waiter): resolve(waiter)
         case .sendGossip(let id, let records):
@@ -52,12 +57,21 @@ extension SimulatedNode {
         }
     }
 
+    private func peerUp(_ id: LinkID, leaf: Bool) {
+        guard let link = candidates.removeValue(forKey: id) else { return }
+        links[id] = link
+        if leaf { leafUp(link) } else { endOrphans(of: link.peer) }
+    }
+
     private func peerDown(_ id: LinkID) {
         let link = links.removeValue(forKey: id)
         if simulation.broken != .leaksRequestsOnLinkLoss { desk.peerLost(id) }
         desk.checkNothingIsLeft(on: id)
+        leafDown(id)
         guard let link else { return }
         link.routes = [:]
+        for subscription in subscriptions { subscription.inlet?.linkEnded(link) }
+        for spill in link.spills.values { simulation.tally.lostWithLinks += spill.line.end() }
         let running = link.requests.values.sorted { $0.number < $1.number }
         link.requests = [:]
         for answer in running { answer.cancelled() }
@@ -76,7 +90,11 @@ extension SimulatedNode {
             if link.routes.updateValue(entry, forKey: entry.flow) != nil {
                 simulation.fault("\(name): flow \(entry.flow) of \(link.peer.name) came twice")
             }
+            if entry.reliable != nil { return outletOpened(entry, over: link) }
             link.passages[entry.flow] = Passage(publisher: self)
+            if case .spill(let maximumBytes) = entry.whenFull {
+                link.spills[entry.flow] = SimulatedSpillRoute(link, flow: entry.flow, maximumBytes: maximumBytes)
+            }
             link.update {
                 $0.opened(
                     flow: entry.flow, whenFull: entry.whenFull, window: Credit(messages: entry.windowMessages, bytes: entry.windowBytes))
@@ -88,8 +106,12 @@ extension SimulatedNode {
     private func routeRemoved(_ id: LinkID, _ flow: UInt32) {
         guard simulation.broken != .forgetsUnsubscribe, let link = link(id) else { return }
         desk.removed(flow, link: id)
-        guard link.routes.removeValue(forKey: flow) != nil else { return }
-        link.passages[flow] = nil
+        relay(id)?.closed(flow)
+        if let outlet = link.outlets[flow] { outletWithdrawn(outlet, isLeaving: link.isDraining) }
+        if let spill = link.spills.removeValue(forKey: flow) { simulation.tally.lostWithLinks += spill.line.end() }
+        let isRelayed = link.passages[flow] != nil && link.routes[flow] == nil
+        guard isRelayed || link.routes.removeValue(forKey: flow) != nil else { return }
+        if !link.isOver { link.passages[flow] = nil }  // else it is asked later what was lost before the link was
         link.closedFlows += 1
         _ = link.update { $0.closed(flow: flow) }
     }
@@ -113,7 +135,7 @@ extension SimulatedNode {
     private func failLater(_ address: String, in microseconds: Int64) {
         simulation.plan(in: microseconds, on: self) { [self] in
             let random = simulation.fraction()
-            tell { [now = simulation.now] in $0.dialFailed(address, at: now, random: random, into: &$1) }
+            tell { [now] in $0.dialFailed(address, at: now, random: random, into: &$1) }
         }
     }
 }
@@ -123,8 +145,9 @@ extension SimulatedNode {
     func linkEstablished(_ link: SimulatedLink, _ hello: HelloFrame) {
         candidates[link.id] = link
         let info = PeerInfo(
-            node: hello.node, incarnation: hello.incarnation, address: hello.advertisedAddress, dialed: link.dialed)
-        tell { [id = link.id, now = simulation.now] in $0.linkEstablished(id, peer: info, at: now, into: &$1) }
+            node: hello.node, incarnation: hello.incarnation, kind: hello.kind == .leaf ? .leaf : .core, address: hello.advertisedAddress,
+            dialed: link.dialed)
+        tell { [id = link.id, now] in $0.linkEstablished(id, peer: info, at: now, into: &$1) }
     }
 
     func linkClosed(_ link: SimulatedLink, wasEstablished: Bool) {
@@ -133,9 +156,9 @@ extension SimulatedNode {
         let random = simulation.fraction()
         guard wasEstablished else {
             guard let address = link.dialed else { return }
-            return tell { [now = simulation.now] in $0.dialFailed(address, at: now, random: random, into: &$1) }
+            return tell { [now] in $0.dialFailed(address, at: now, random: random, into: &$1) }
         }
-        tell { [self, id = link.id, now = simulation.now] machine, actions in
+        tell { [self, id = link.id, now] machine, actions in
             if simulation.broken != .forgetsLinkLoss { machine.linkLost(id, at: now, random: random, into: &actions) }
             candidates[id] = nil
         }
@@ -144,13 +167,26 @@ extension SimulatedNode {
     func received(_ chunk: ReceivedChunk, for flows: [UInt32]) throws(LLMgineError) {
         guard let link = link(chunk.link.id) else { return }
         for flow in flows {
-            guard let subscription = subscription(flow), let passage = link.wire.ends[1 - link.side].passages[flow] ?? lost(flow) else {
+            guard let subscription = subscriber(flow, over: link), let credit = link.inbound[flow]?.account(chunk.priority) else {
                 continue
             }
-            guard let credit = link.inbound[flow]?.account(chunk.priority) else { continue }
+            let sender = link.wire.ends[1 - link.side]
+            if let inlet = subscription.inlet {
+                guard let account = sender.accounts[flow] else { continue }
+                if !chunk.isCounted { try credit.received(messages: chunk.index.count, bytes: chunk.index.payloadBytes) }
+                inlet.received(chunk, in: credit, for: account)
+                continue
+            }
+            guard let passage = sender.passages[flow] ?? lost(flow) else { continue }
             if !chunk.isCounted { try credit.received(messages: chunk.index.count, bytes: chunk.index.payloadBytes) }
             subscription.deliver(chunk, credit, passage)
         }
+    }
+
+    /// The subscription behind a flow, or what stands for a leaf's publishing.
+    private func subscriber(_ flow: UInt32, over link: SimulatedLink) -> SimulatedSubscription? {
+        if let known = subscription(flow) { return known }
+        return relays[link.id]?.uplink.flatMap { $0.id == flow ? $0 : nil }
     }
 
     /// The publisher has forgotten the flow meanwhile, so nothing is known of what it had sent.
@@ -169,11 +205,11 @@ extension SimulatedNode {
             frame.adds[index].windowMessages = credit.firstWindow.messages
             frame.adds[index].windowBytes = credit.firstWindow.bytes
         }
-        for flow in frame.removes { link.inbound.removeValue(forKey: flow)?.closed() }
+        for flow in frame.removes where simulation.broken != .deliversAfterUnsubscribe { link.inbound.removeValue(forKey: flow)?.closed() }
         link.send(.interest(frame))
     }
 
-    private func credit(of flow: UInt32, _ target: Credit, over link: SimulatedLink) -> InboundFlowCredit {
+    func credit(of flow: UInt32, _ target: Credit, over link: SimulatedLink) -> InboundFlowCredit {
         if let known = link.inbound[flow] { return known }
         let credit: InboundFlowCredit
         if let old = remembered[link.peer.name]?[flow] {
@@ -189,7 +225,7 @@ extension SimulatedNode {
     func announced(_ head: FragmentFrame.Head, over link: SimulatedLink) throws(LLMgineError) -> [UInt32] {
         var takers: [UInt32] = []
         for flow in head.flows {
-            guard subscription(flow) != nil, let credit = link.inbound[flow]?.account(head.priority) else { continue }
+            guard subscriber(flow, over: link) != nil, let credit = link.inbound[flow]?.account(head.priority) else { continue }
             try credit.received(messages: 1, bytes: Int(clamping: head.payloadBytes))
             takers.append(flow)
         }
@@ -208,28 +244,29 @@ extension SimulatedNode {
             }
             tell { $0.interestReceived(id, update, into: &$1) }
         case .interestAck(let ack): tell { $0.interestAcknowledged(id, version: ack.version, into: &$1) }
+        case .interestWanted where relay(id) != nil: relay(id)?.sendInterest()
         case .interestWanted(let wanted): tell { $0.interestWanted(id, since: wanted.sinceVersion, into: &$1) }
         case .gossip(let gossip):
             guard simulation.broken != .ignoresGossip else { return }
             let records = gossip.members.map { MemberRecord($0) }
-            tell { [now = simulation.now] in $0.gossipReceived(id, records, at: now, into: &$1) }
+            tell { [now] in $0.gossipReceived(id, records, at: now, into: &$1) }
         case .grant(let grant):
             let extra: UInt64 = simulation.broken == .sendsPastGrant ? 5 : 0
             let limit = Credit(messages: grant.maximumMessages + extra, bytes: grant.maximumBytes)
-            _ = link.update { $0.granted(flow: grant.flow, grant.priority, limit, at: simulation.now) }
+            _ = link.update { $0.granted(flow: grant.flow, grant.priority, limit, at: now) }
             desk.granted(grant.flow, link: id, grant.maximumMessages)
         case .blocked(let blocked):
-            guard subscription(blocked.flow) != nil else { return }
+            guard subscriber(blocked.flow, over: link) != nil else { return }
             try link.inbound[blocked.flow]?.account(blocked.priority).blocked(blocked)
         case .drain(let drain): link.update { $0.drained(flow: drain.flow, drain.priority) }
         case .drained(let drained): try link.inbound[drained.flow]?.account(drained.priority).drained(drained)
         case .gap(let gap):
-            guard simulation.broken != .losesGapMarker, subscription(gap.flow) != nil else { return }
+            guard simulation.broken != .losesGapMarker, subscriber(gap.flow, over: link) != nil else { return }
             link.wire.ends[1 - link.side].passages[gap.flow]?.gaps[Int(gap.priority.rawValue)] += Int(gap.count)
         case .replyError(let failure): desk.replied(failure.request, LLMgineError.Code(rawValue: failure.code) ?? .remoteError)
         case .replyCredit(let credit): link.requests[credit.request]?.granted(credit.maximumMessages)
         case .cancel(let cancel): link.requests[cancel.request]?.cancelled()
-        case .ack: break  // all subscriptions of the simulation are delivered to at most once
+        case .ack(let ack): try link.outlets[ack.flow]?.acknowledged(ack, over: link)
         case .hello, .reject, .ping, .pong, .leaving, .goodbye, .moved, .renew, .compressed, .intern, .data, .fragment, .request, .reply,
             .unknown:
             throw LLMgineError(.unexpectedFrame, "a frame reached the node that belongs to the link")

@@ -17,6 +17,10 @@ package final class SimulatedNode {
     package let name: NodeID
     package let incarnation: Incarnation
     let address: String
+    /// Whether it hangs on hubs and is no member of the mesh.
+    package let isLeaf: Bool
+    /// Whether it offers to compress.
+    private let compresses: Bool
     package private(set) var broker: BrokerMachine
     package private(set) var isAlive = true
     package private(set) var isPaused = false
@@ -31,11 +35,20 @@ package final class SimulatedNode {
     package private(set) var subscriptions: [SimulatedSubscription] = []
     package private(set) var publishers: [SimulatedPublisher] = []
     private(set) lazy var desk = SimulatedDesk(self)
+    /// What it does for its leaves, and what it still does for those that have gone.
+    var relays: [LinkID: SimulatedRelay] = [:]
+    var finishing: [SimulatedRelay] = []
+    /// What it keeps for subscriptions of others that have their events at least once; also those that have ended.
+    var outlets: [SimulatedOutlet] = []
+    /// Where the next round of each queue group starts.
+    private var turns: [String: Int] = [:]
+    /// By how much its clock is ahead of the simulation's.
+    private var clockOffset = Duration.zero
     private var waits: [UInt64: Wait] = [:]
     private var resolved: [Wait] = []
     private var lastWait: UInt64 = 0
     private var lastFlow: UInt32 = 0
-    private var lastSequence: UInt64 = 0
+    private(set) var lastSequence: UInt64 = 0
     private var inbox: [(inout BrokerMachine, inout [BrokerAction]) -> Void] = []
     private var isReading = false
     private(set) var interest: (version: UInt64, hash: UInt64) = (0, 0)
@@ -51,6 +64,8 @@ package final class SimulatedNode {
         let flows: [UInt32]
         /// Those that were linked when the wait began and have been since.
         let peers: Set<NodeID>
+        /// Is called at its end.
+        let done: (() -> Void)?
     }
 
     package struct Traffic: Sendable {
@@ -60,14 +75,16 @@ package final class SimulatedNode {
         package var reads = 0
     }
 
-    init(_ simulation: Simulation, host: Int, name: NodeID, incarnation: Incarnation) {
+    init(_ simulation: Simulation, host: Int, name: NodeID, incarnation: Incarnation, isLeaf: Bool = false) {
         self.simulation = simulation
         self.host = host
         self.name = name
         self.incarnation = incarnation
-        address = Simulation.address(host)
+        self.isLeaf = isLeaf
+        address = isLeaf ? "" : Simulation.address(host)
+        compresses = simulation.compressing > 0 && simulation.chance(simulation.compressing)
         var configuration = BrokerMachine.Configuration(
-            own: MemberRecord(node: name, incarnation: incarnation, address: address),
+            own: MemberRecord(node: name, incarnation: incarnation, address: address), kind: isLeaf ? .leaf : .core,
             seeds: (0..<simulation.settings.seeds).map(Simulation.address))
         configuration.gossipInterval = .milliseconds(simulation.settings.gossipMilliseconds)
         broker = BrokerMachine(configuration)
@@ -76,7 +93,9 @@ package final class SimulatedNode {
     var settings: SimulationSettings { simulation.settings }
 
     var hello: HelloFrame {
-        HelloFrame(cluster: SimulatedNode.cluster, node: name, incarnation: incarnation, advertisedAddress: address)
+        HelloFrame(
+            cluster: SimulatedNode.cluster, node: name, incarnation: incarnation, advertisedAddress: address, kind: isLeaf ? .leaf : .core,
+            features: compresses ? WireFeatures.supported.union(.compression) : .supported)
     }
 
     /// How many subscriptions of others it knows.
@@ -84,9 +103,15 @@ package final class SimulatedNode {
 
     // MARK: Life
 
+    /// What its own clock says.
+    var now: Duration { simulation.now + clockOffset }
+
+    /// Its clock goes ahead, as after a sleep of the machine: to the node it is as if nothing had come for so long.
+    package func stepClock(by duration: Duration) { clockOffset += duration }
+
     func start() {
         simulation.plan(in: 0, on: self) { [self] in
-            tell { [now = simulation.now] in $0.started(at: now, into: &$1) }
+            tell { [now] in $0.started(at: now, into: &$1) }
             tickLater()
             tickCredit()
         }
@@ -105,13 +130,13 @@ package final class SimulatedNode {
     }
 
     private func tickLater() {
-        let now = simulation.now
+        let now = now
         let next = settings.isStar && host != 0 ? now + .milliseconds(settings.gossipMilliseconds) : broker.nextTick(at: now)
         let longest: Duration = settings.isStar && host != 0 ? .seconds(5) : .seconds(1)
         let wait = min(max((next ?? now + .seconds(1)) - now, .milliseconds(10)), longest)
         simulation.plan(in: wait.microseconds, on: self) { [self] in
             let number = simulation.random.next()
-            tell { [now = simulation.now] in $0.ticked(at: now, random: number, into: &$1) }
+            tell { [now] in $0.ticked(at: now, random: number, into: &$1) }
             tickLater()
         }
     }
@@ -194,6 +219,8 @@ package final class SimulatedNode {
         var actions: [BrokerAction] = []
         input(&broker, &actions)
         interest = (broker.interestVersion, broker.interestHash)
+        // First, so that what the loss of a link withdraws can be told from what the peer has withdrawn.
+        for case .peerDown(_, let id) in actions { if let link = link(id) { outletsLost(with: link) } }
         for action in actions { perform(action) }
         settleWaits()
     }
@@ -206,11 +233,14 @@ package final class SimulatedNode {
     private func settleWaits() {
         guard !waits.isEmpty || !resolved.isEmpty else { return }
         waits = waits.mapValues { wait in
-            Wait(flows: wait.flows, peers: wait.peers.filter { broker.link(to: $0) != nil })
+            Wait(flows: wait.flows, peers: wait.peers.filter { broker.link(to: $0) != nil }, done: wait.done)
         }
         let done = resolved
         resolved = []
-        for wait in done { check(wait) }
+        for wait in done {
+            check(wait)
+            wait.done?()
+        }
     }
 
     /// Guarantee G8: whoever could be reached all the time knows what was subscribed to before, so what it publishes now is not missed.
@@ -220,8 +250,11 @@ package final class SimulatedNode {
         for peer in wait.peers {
             guard let id = broker.link(to: peer), let link = links[id], !link.isOver, !link.wire.isCut, link.peer.isAlive else { continue }
             // A peer that uses another link by now has lost this one.
-            guard link.peer.broker.link(to: name) == id, let theirs = link.peer.links[id], !theirs.isOver else { continue }
-            let missing = flows.filter { theirs.routes[$0] == nil && !link.peer.desk.knows($0, of: id) }
+            guard isLeaf || link.peer.broker.link(to: name) == id, let theirs = link.peer.links[id], !theirs.isOver else { continue }
+            let relay = link.peer.relays[id]
+            let missing = flows.filter {
+                theirs.routes[$0] == nil && !link.peer.desk.knows($0, of: id) && relay?.subscriptions[$0] == nil
+            }
             if !missing.isEmpty { simulation.fault("\(name) is established, but \(peer) lacks its \(missing.sorted())") }
         }
     }
@@ -231,11 +264,20 @@ package final class SimulatedNode {
     /// - Returns: nil past the number of subscriptions that a node may have.
     @discardableResult
     package func subscribe(
-        _ filters: [TopicFilter], capacity: Int, whenFull: WhenFull, pace: SimulatedSubscription.Pace
+        _ filters: [TopicFilter], capacity: Int, whenFull: WhenFull, pace: SimulatedSubscription.Pace,
+        options: SimulatedSubscription.Options = .init()
+    ) -> SimulatedSubscription {
+        subscribe(filters, capacity: capacity, whenFull: whenFull, pace: pace, options: options, relay: nil)
+    }
+
+    /// - Parameter relay: takes the events in the place of a handler.
+    func subscribe(
+        _ filters: [TopicFilter], capacity: Int, whenFull: WhenFull, pace: SimulatedSubscription.Pace,
+        options: SimulatedSubscription.Options, relay: ((SimulatedEvent, @escaping () -> Void) -> Void)?
     ) -> SimulatedSubscription {
         lastFlow += 1
         let subscription = SimulatedSubscription(
-            self, id: lastFlow, filters: filters, capacity: capacity, whenFull: whenFull, pace: pace)
+            self, id: lastFlow, filters: filters, capacity: capacity, whenFull: whenFull, pace: pace, options: options, relay: relay)
         subscriptions.append(subscription)
         let entry = subscription.entry
         tell { try? $0.locallySubscribed(entry, into: &$1) }
@@ -250,6 +292,9 @@ package final class SimulatedNode {
         withdraw(subscription.id)
     }
 
+    /// Without those that stand for leaves.
+    package var ownSubscriptions: [SimulatedSubscription] { subscriptions.filter { !$0.isRelay } }
+
     func subscription(_ flow: UInt32) -> SimulatedSubscription? { subscriptions.first { $0.id == flow } ?? zombies[flow] }
 
     func nextFlow() -> UInt32 {
@@ -261,25 +306,28 @@ package final class SimulatedNode {
 
     func withdraw(_ flow: UInt32) {
         tell { $0.locallyUnsubscribed(flow, into: &$1) }
-        for link in links.values {
+        for link in links.values where simulation.broken != .deliversAfterUnsubscribe {
             link.inbound[flow] = nil
             link.slots[flow] = nil
         }
     }
 
     /// Waits until the peers know what was subscribed to so far.
-    package func establish() {
+    package func establish() { establish(then: nil) }
+
+    func establish(then done: (() -> Void)?) {
         lastWait += 1
         let waiter = lastWait
         let flows = subscriptions.map(\.id) + desk.flows
         tell { [self] machine, actions in
             let peers = machine.nodes.dropFirst().filter { $0.link != nil }.map(\.node)
-            waits[waiter] = Wait(flows: flows, peers: Set(peers))
+            waits[waiter] = Wait(flows: flows, peers: Set(peers), done: done)
             machine.established(waiter, into: &actions)
         }
     }
 
-    package func addPublisher(_ topics: [(number: UInt32, topic: Topic)]) {
+    /// - Parameter topics: their numbers; nobody else may publish to them.
+    package func addPublisher(_ topics: [UInt32]) {
         publishers.append(SimulatedPublisher(self, topics: topics))
     }
 
@@ -296,19 +344,10 @@ package final class SimulatedNode {
         return lastSequence
     }
 
-    var openWaits: Int { waits.count }
-
-    // MARK: Routes
-
-    func subscriptions(on topic: Topic) -> [SimulatedSubscription] { subscriptions.filter { $0.matches(topic) } }
-
-    /// One copy for each link, however many flows there want it.
-    func remotes(on topic: Topic) -> [(SimulatedLink, [UInt32])] {
-        var remotes: [(SimulatedLink, [UInt32])] = []
-        for link in links.values.sorted(by: { $0.id < $1.id }) {
-            let flows = link.routes.values.filter { $0.filters.contains { $0.matches(topic) } }.map(\.flow).sorted()
-            if !flows.isEmpty { remotes.append((link, flows)) }
-        }
-        return remotes
+    func nextTurn(of group: String) -> Int {
+        turns[group, default: 0] += 1
+        return turns[group] ?? 0
     }
+
+    var openWaits: Int { waits.count }
 }

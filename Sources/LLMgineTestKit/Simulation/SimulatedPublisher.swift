@@ -1,32 +1,44 @@
 import LLMgineCore
 import LLMgineLink
+import LLMgineRouting
 import NIOCore
 
 /// A task that publishes one event after another, and waits where `publish` of the bus waits.
 package final class SimulatedPublisher {
     unowned let node: SimulatedNode
-    /// Nobody else publishes to these.
-    let topics: [(number: UInt32, topic: Topic)]
-    private var backlog: [(topic: Int, priority: Priority, bytes: Int)] = []
+    /// Nobody else publishes to these. Empty for one that passes on what a leaf publishes.
+    let topics: [UInt32]
+    private var backlog: [Order] = []
     private var current: Publication?
     private var isProceeding = false
+    private var isWriting = false
     /// When it asks again whoever slows it.
     private var comesBack: Duration?
     /// How long it was held back in all.
     package private(set) var waited: Duration = .zero
 
+    /// Something to publish.
+    struct Order {
+        let topic: UInt32
+        let priority: Priority
+        var bytes = 0
+        /// What a leaf has published, and whose it is.
+        var relayed: (payload: ByteBuffer, origin: SimulatedOrigin)?
+        /// Is called when it has been published.
+        var done: (() -> Void)?
+    }
+
     /// What is left to do for one event.
     private struct Publication {
         let message: SimulatedMessage
-        let encoded: Message
-        var remotes: [(link: SimulatedLink, flows: [UInt32])]
-        var locals: [SimulatedSubscription]
+        var routes: [any SimulatedRoute] = []
         /// Until when it waits for the first of them.
         var end: Duration?
         var began: Duration
+        let done: (() -> Void)?
     }
 
-    init(_ node: SimulatedNode, topics: [(number: UInt32, topic: Topic)]) {
+    init(_ node: SimulatedNode, topics: [UInt32]) {
         self.node = node
         self.topics = topics
     }
@@ -41,8 +53,17 @@ package final class SimulatedPublisher {
         for _ in 0..<count {
             let priority: Priority = simulation.chance(80) ? .normal : simulation.pick(Priority.allCases) ?? .normal
             let isElsewhere = simulation.chance(15)
-            backlog.append((isElsewhere ? simulation.draw(topics.count) : topic, priority, simulation.draw(12...90)))
+            backlog.append(
+                Order(
+                    topic: topics[isElsewhere ? simulation.draw(topics.count) : topic], priority: priority, bytes: simulation.draw(12...90))
+            )
         }
+        if current == nil { wake() }
+    }
+
+    /// Publishes what is ordered, after what was ordered before.
+    func publish(_ order: Order) {
+        backlog.append(order)
         if current == nil { wake() }
     }
 
@@ -56,62 +77,65 @@ package final class SimulatedPublisher {
         while true {
             if current == nil {
                 guard !backlog.isEmpty else { return }
-                let next = backlog.removeFirst()
-                current = begin(topics[next.topic], next.priority, next.bytes)
+                begin(backlog.removeFirst())
             }
-            guard finishRemotes(), finishLocals() else { return }
+            guard finish() else { return }
+            let done = current?.done
             current = nil
+            done?()
         }
     }
 
-    private func begin(_ topic: (number: UInt32, topic: Topic), _ priority: Priority, _ bytes: Int) -> Publication {
+    // MARK: One event
+
+    private func begin(_ order: Order) {
+        let number = node.nextSequence()
+        var payload = order.relayed?.payload ?? ByteBuffer()
+        if order.relayed == nil {
+            payload.writeInteger(number)
+            payload.writeInteger(order.topic)
+            payload.writeRepeatingByte(SimulatedPublisher.filling, count: order.bytes - payload.readableBytes)
+            simulation.tally.published += 1
+        }
+        var encoded = Message(topic: Simulation.topic(order.topic), payload: payload, priority: order.priority)
+        if let origin = order.relayed?.origin {
+            encoded = encoded.stamped(with: origin.id)
+            simulation.noteRelayed(number, by: node, of: origin)
+        }
         let message = SimulatedMessage(
-            number: node.nextSequence(), topicNumber: topic.number, topic: topic.topic, priority: priority, bytes: bytes)
-        var payload = ByteBuffer()
-        payload.writeInteger(message.number)
-        payload.writeInteger(message.topicNumber)
-        payload.writeRepeatingByte(0x55, count: bytes - payload.readableBytes)
-        let encoded = Message(topic: topic.topic, payload: payload, priority: priority)
-        var publication = Publication(message: message, encoded: encoded, remotes: [], locals: [], began: simulation.now)
-        simulation.tally.published += 1
-        for subscription in node.subscriptions(on: topic.topic) where !offer(message, to: subscription) {
-            publication.locals.append(subscription)
-        }
-        for (link, flows) in node.remotes(on: topic.topic) where !offer(publication, to: link, flows) {
-            publication.remotes.append((link, flows))
-        }
-        return publication
+            number: number, topicNumber: order.topic, priority: order.priority, bytes: payload.readableBytes, encoded: encoded)
+        current = Publication(message: message, began: simulation.now, done: order.done)
+        let targets = node.targets(of: encoded.topic, from: order.relayed?.origin.life)
+        var late: [any SimulatedRoute] = []
+        for subscription in targets.locals where !isTaken(message, by: subscription) { late.append(subscription) }
+        for route in targets.remotes where !isTaken(message, by: route) { current?.routes.append(route) }
+        for (name, members) in targets.groups { choose(name, among: members, message) }
+        current?.routes += late
     }
 
-    // MARK: One attempt
+    static let filling: UInt8 = 0x55
 
-    /// - Returns: false if it has to wait.
-    private func offer(_ message: SimulatedMessage, to subscription: SimulatedSubscription) -> Bool {
-        switch subscription.offer(message) {
-        case .full: return false
-        case .accepted, .closed: return true
-        case .rejected:
-            simulation.tally.rejected += 1
-            return true
+    /// One member of a group gets it: whoever has room, in turn; else the one whose turn it is is waited for.
+    private func choose(_ group: String, among members: [any SimulatedRoute], _ message: SimulatedMessage) {
+        if simulation.broken == .forgetsGroup, simulation.chance(20) { return }
+        let round = GroupRound(members: members.count, turn: node.nextTurn(of: group))
+        var isTaken = false
+        for index in round where members[index].room(for: message.priority) > 0 {
+            guard self.isTaken(message, by: members[index]) else { continue }
+            isTaken = true
+            if simulation.broken != .servesWholeGroup { break }
         }
+        if !isTaken { current?.routes.append(members[round.first]) }
     }
 
-    private func offer(_ publication: Publication, to link: SimulatedLink, _ flows: [UInt32]) -> Bool {
-        switch link.append(publication.encoded, sequence: publication.message.number, to: flows) {
-        case nil: return true
+    /// One attempt. - Returns: false if it has to wait.
+    private func isTaken(_ message: SimulatedMessage, by route: any SimulatedRoute) -> Bool {
+        switch route.offer(message) {
+        case .taken: return true
         case .full: return false
         case .paced(let rest):
             comeBack(at: simulation.now + rest)
             return false
-        case .queued(let evicted, let rejected):
-            link.evicted += evicted
-            link.rejected += rejected
-            simulation.tally.evicted += evicted
-            simulation.tally.rejected += rejected
-            if simulation.settings.isAudited {
-                for flow in flows { link.passages[flow]?.accepted(publication.message) }
-            }
-            return true
         }
     }
 
@@ -124,40 +148,37 @@ package final class SimulatedPublisher {
         simulation.plan(at: time.microseconds, on: node) { [self] in proceed() }
     }
 
-    private func finishRemotes() -> Bool {
-        while let publication = current, let (link, flows) = publication.remotes.first {
-            if offer(publication, to: link, flows) {
-                done()
-                current?.remotes.removeFirst()
+    /// Gets the event to all that could not take it at once, one after the other. - Returns: false if it has to wait.
+    private func finish() -> Bool {
+        while !isWriting, let publication = current, let route = publication.routes.first {
+            if isTaken(publication.message, by: route) {
+                served()
                 continue
             }
-            let end = until { link.outbox.blockDeadline(flows: flows) }
+            if route.spill(publication.message, then: { [self] in written() }) {
+                isWriting = true
+                return false
+            }
+            let end = until { route.blockDeadline }
             if simulation.now >= end, simulation.broken != .neverDemotes {
-                _ = link.update { $0.demoted(flows: flows) }
-            } else if link.outbox.isTurningAway(flows: flows) {
-                if !link.waiters.contains(where: { $0.publisher === self }) { link.waiters.append((self, flows)) }
+                route.demote()
+            } else if route.await(self) {
                 return false
             }
         }
-        return true
+        return !isWriting
     }
 
-    private func finishLocals() -> Bool {
-        while let publication = current, let subscription = publication.locals.first {
-            if offer(publication.message, to: subscription) {
-                done()
-                current?.locals.removeFirst()
-                continue
-            }
-            let end = until { subscription.whenFull.blockDeadline ?? .zero }
-            if simulation.now >= end {
-                subscription.demote()
-            } else {
-                subscription.await(self)
-                return false
-            }
-        }
-        return true
+    private func served() {
+        done()
+        current?.routes.removeFirst()
+    }
+
+    /// The event is on the disk, or was refused there.
+    private func written() {
+        isWriting = false
+        served()
+        proceed()
     }
 
     /// The end of the wait that begins now, or has begun.

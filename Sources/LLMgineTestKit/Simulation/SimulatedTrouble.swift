@@ -8,6 +8,12 @@ package enum SimulatedTrouble: String, Sendable, CaseIterable {
     case cutLinks
     /// Ways are blocked, in one direction or both, and nobody is told.
     case silentLinks
+    /// One connection is reset again and again, as often as it comes back.
+    case flappingLinks
+    /// The hosts fall into two parts, between which nothing passes.
+    case partitions
+    /// Clocks go ahead.
+    case clockSteps
     /// Processes are killed, leave, and come back.
     case restarts
     /// Processes are stopped and go on.
@@ -30,10 +36,12 @@ extension Simulation {
         let kinds = SimulatedTrouble.allCases
         let trouble = trouble ?? kinds[Int(seed % UInt64(kinds.count))]
         let count = nodes ?? (trouble == .duplicateIdentity ? 3 : simulation.pick([2, 2, 2, 3, 3, 4]) ?? 2)
+        simulation.compressing = simulation.pick([0, 0, 60, 100]) ?? 0
         for host in 0..<count { simulation.start(NodeID(stringLiteral: "n\(host)")) }
+        if simulation.chance(20) { simulation.start("leaf", isLeaf: true) }
         simulation.run(for: .milliseconds(simulation.draw(20...200)))
-        for host in 0..<count { simulation.furnish(host) }
-        for _ in 0..<(steps ?? simulation.draw(6...14)) {
+        for host in simulation.nodes.indices { simulation.furnish(host) }
+        for _ in 0..<(steps ?? simulation.draw(5...11)) {
             simulation.act()
             if simulation.chance(35) { simulation.strike(trouble) }
             simulation.run(for: .milliseconds(simulation.chance(90) ? simulation.draw(40) : simulation.draw(900)))
@@ -48,7 +56,7 @@ extension Simulation {
         unblock()
         for node in nodes {
             node.proceed()
-            for subscription in node.subscriptions { subscription.set(.fast) }
+            for subscription in node.ownSubscriptions { subscription.set(.fast) }
         }
         stopClones()
         let end = now + .seconds(60)
@@ -62,6 +70,7 @@ extension Simulation {
             isQuiet = unrest.isEmpty
         }
         for trouble in unrest { fault("a minute later: \(trouble)") }
+        if isQuiet { callRoll() }
         checkBounds()
         checkAccounts()
     }
@@ -69,30 +78,48 @@ extension Simulation {
     /// Gives a node a publisher, some subscriptions and maybe a responder.
     private func furnish(_ host: Int) {
         let node = nodes[host]
-        let topics = (0..<3).map { (number: UInt32(host * 3 + $0), topic: Topic(stringLiteral: "t\($0).h\(host)")) }
-        node.addPublisher(topics)
+        node.addPublisher(Simulation.topics(of: host))
         for _ in 0..<draw(3) { subscribe(node) }
-        if chance(50) { node.respond(TopicFilter(stringLiteral: "q\(draw(2)).>"), concurrency: draw(1...3)) }
+        if !node.isLeaf, chance(50) { node.respond(TopicFilter(stringLiteral: "q\(draw(2)).>"), concurrency: draw(1...3)) }
     }
 
     private func subscribe(_ node: SimulatedNode) {
         let all: [TopicFilter] = ["t0.>", "t1.*", ">", "t2.h0", "t0.h1", "*.h0"]
         var filters = [pick(all) ?? ">"]
         if chance(20) { filters.append(pick(all) ?? ">") }
-        let deadline = Duration.milliseconds(draw(1...400))
-        let policies: [WhenFull] = [
-            .block(deadline: deadline), .dropOldest, .rejectNew, .adaptiveRateLimit(deadline: deadline), .conflate(by: .topic),
+        let deadline = WhenFull.block(deadline: .milliseconds(draw(1...400)))
+        var options = SimulatedSubscription.Options()
+        if !node.isLeaf {
+            if chance(25) { options.reliable = reliability(of: node) }
+            if options.reliable != nil, chance(40) { options.failures = 30 }
+            if options.reliable == nil, chance(25) { options.group = "g\(draw(2))" }
+        }
+        let isFast = chance(options.reliable == nil ? 60 : 30)
+        let pace: SimulatedSubscription.Pace = isFast ? .fast : chance(50) ? .slow(draw(500...60_000)) : .frozen
+        let policy = options.reliable == nil ? policy(deadline, of: node) : deadline
+        node.subscribe(filters, capacity: draw(1...8), whenFull: policy, pace: pace, options: options)
+    }
+
+    private func policy(_ deadline: WhenFull, of node: SimulatedNode) -> WhenFull {
+        var policies: [WhenFull] = [
+            deadline, .dropOldest, .rejectNew, .adaptiveRateLimit(deadline: .milliseconds(draw(1...400))), .conflate(by: .topic),
         ]
-        let pace: SimulatedSubscription.Pace = chance(60) ? .fast : chance(50) ? .slow(draw(500...60_000)) : .frozen
-        node.subscribe(filters, capacity: draw(1...8), whenFull: pick(policies) ?? .dropOldest, pace: pace)
+        if !node.isLeaf { policies.append(.spill(maximumBytes: draw(200...1500))) }
+        return pick(policies) ?? .dropOldest
+    }
+
+    /// Every second one has a name, by which it is known again after a restart.
+    private func reliability(of node: SimulatedNode) -> ReliableFlow {
+        let isNamed = chance(50) && !node.subscriptions.contains { $0.options.reliable?.name == "jobs" }
+        return ReliableFlow(name: isNamed ? "jobs" : "", retention: .milliseconds(draw(500...3000)))
     }
 
     /// Somebody does something.
     private func act() {
         guard let node = pick(nodes.filter { $0.isAlive && !$0.isPaused }) else { return }
-        switch draw(100) {
+        switch draw(node.isLeaf ? 66 : 100) {
         case 0..<12: subscribe(node)
-        case 12..<20: if let subscription = pick(node.subscriptions) { node.unsubscribe(subscription) }
+        case 12..<20: if let subscription = pick(node.ownSubscriptions) { node.unsubscribe(subscription) }
         case 20..<26: node.establish()
         case 26..<66: pick(node.publishers)?.publish(draw(1...12))
         case 66..<84: for _ in 0..<draw(1...3) { request(from: node) }
@@ -100,7 +127,7 @@ extension Simulation {
         case 88..<90: node.stopResponding()
         default:
             let paces: [SimulatedSubscription.Pace] = [.fast, .slow(draw(500...60_000)), .frozen]
-            pick(node.subscriptions)?.set(pick(paces) ?? .fast)
+            pick(node.ownSubscriptions)?.set(pick(paces) ?? .fast)
         }
     }
 
@@ -110,8 +137,19 @@ extension Simulation {
 
     private func strike(_ trouble: SimulatedTrouble) {
         switch trouble {
-        case .frozenSubscribers: pick(pick(nodes)?.subscriptions ?? [])?.set(.frozen)
+        case .frozenSubscribers: pick(pick(nodes)?.ownSubscriptions ?? [])?.set(.frozen)
         case .cutLinks: cutSomething()
+        case .flappingLinks: for _ in 0..<draw(2...5) { plan(in: Int64(draw(150_000))) { [self] in cutSomething() } }
+        case .partitions:
+            if chance(30) { return unblock() }
+            let part = nodes.indices.filter { _ in chance(50) }
+            for one in part {
+                for other in nodes.indices where !part.contains(other) {
+                    block(from: one, to: other)
+                    block(from: other, to: one)
+                }
+            }
+        case .clockSteps: pick(nodes)?.stepClock(by: .milliseconds(draw(chance(50) ? 500 : 20_000)))
         case .silentLinks:
             if chance(30) { return unblock() }
             let from = draw(nodes.count)
@@ -123,7 +161,7 @@ extension Simulation {
             if let stopped = pick(nodes.filter(\.isPaused)), chance(60) { stopped.proceed() } else { pick(nodes)?.pause() }
         case .corruption: taintSomething()
         case .duplicateIdentity: if nodes.count < 6 { startClone() }
-        case .everything: strike(SimulatedTrouble.allCases[draw(SimulatedTrouble.allCases.count - 1)])
+        case .everything: strike(SimulatedTrouble.allCases[draw(SimulatedTrouble.allCases.count - 1)])  // it is the last
         }
     }
 
@@ -140,7 +178,7 @@ extension Simulation {
     /// Another process takes the name of a node, at an address of its own. The newer life wins.
     private func startClone() {
         // The first host stays what it is: it is the seed that everybody finds the cluster by.
-        guard let original = pick(nodes.filter { $0.isAlive && $0.host > 0 }) else { return }
+        guard let original = pick(nodes.filter { $0.isAlive && $0.host > 0 && !$0.isLeaf }) else { return }
         let lives = nodes.filter { $0.name == original.name }.map(\.incarnation.value)
         let later = (lives.max() ?? 1) + 1
         let earlier = (lives.min() ?? 1) - 1

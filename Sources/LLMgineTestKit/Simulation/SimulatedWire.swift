@@ -100,12 +100,13 @@ final class SimulatedWire {
     func taint(by side: Int) {
         isTainted = true
         var bytes = ByteBuffer()
-        switch simulation.draw(6) {
+        switch simulation.draw(ends[0].isCompressed ? 8 : 6) {
         case 0: bytes.writeInteger(0 as UInt32)
         case 1: bytes.writeInteger(UInt32.max)
         case 2: bytes.writeBytes([0, 0, 0, 2, 0x7E, Frame.mustUnderstand])
         case 3: bytes.writeBytes([0, 0, 0, 3, FrameType.pong.rawValue, 0, 0x80])
         case 4: bytes.writeBytes([0, 0, 0, 4, FrameType.cancel.rawValue, 1, 0, 0])
+        case 6, 7: bytes = simulation.zlib.bomb
         default:
             let hello = HelloFrame(cluster: "other", node: "stranger", incarnation: Incarnation(1))
             Frame.hello(hello).write(into: &bytes)

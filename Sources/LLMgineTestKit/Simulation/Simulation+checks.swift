@@ -20,10 +20,35 @@ extension Simulation {
                 found.append("\(subscription.name) has \(subscription.count) messages to handle")
             }
             found += node.desk.disagreements
-            for other in alive where other !== node { found += disagreements(node, other) }
+            for outlet in node.outlets where outlet.count > 0 {
+                found.append("\(node.name) waits for \(outlet.count) acknowledgements of \(outlet.name)")
+            }
+            for relay in node.relays.values.map({ $0 }) + node.finishing where relay.uplink?.count ?? 0 > 0 {
+                found.append("\(node.name) has \(relay.uplink?.count ?? 0) events of a leaf to publish")
+            }
+            if node.isLeaf {
+                found += disagreements(ofLeaf: node)
+                continue
+            }
+            for other in alive where other !== node && !other.isLeaf { found += disagreements(node, other) }
             if node.broker.members.digest != alive[0].broker.members.digest {
                 found.append("\(node.name) sees other members than \(alive[0].name)")
             }
+        }
+        return found
+    }
+
+    /// A leaf works with one hub, which has subscribed for it to what it wants.
+    private func disagreements(ofLeaf leaf: SimulatedNode) -> [String] {
+        guard leaf.links.count == 1, let link = leaf.links.values.first else { return ["\(leaf.name) has \(leaf.links.count) hubs"] }
+        guard !link.wire.isCut, let relay = link.peer.relays[link.id] else { return ["\(leaf.name) has lost its hub and does not know it"] }
+        var found: [String] = []
+        if link.routes.count != 1 { found.append("\(leaf.name) has \(link.routes.count) uplinks") }
+        let wanted = leaf.subscriptions.map(\.id).sorted()
+        let served = relay.subscriptions.keys.sorted()
+        if wanted != served { found.append("\(link.peer.name) serves \(served) of \(leaf.name), not \(wanted)") }
+        for end in link.wire.ends where end.outbox.queued.contains(where: { $0.messages > 0 }) {
+            found.append("\(end.node.name) has messages queued for \(end.peer.name)")
         }
         return found
     }
@@ -60,88 +85,14 @@ extension Simulation {
                 }
                 if link.outbox.controlBytes > 256 << 10 { fault("\(node.name) has \(link.outbox.controlBytes) bytes of control queued") }
             }
+            for outlet in node.outlets where outlet.count > outlet.limit {
+                fault("\(node.name) keeps \(outlet.count) events for \(outlet.name)")
+            }
             for subscription in node.subscriptions {
                 // A peer may fill each class.
                 let bound = subscription.capacity * (1 + 4 * (node.links.count + 2 * tally.linksLost))
                 if subscription.count > bound { fault("\(subscription.name) holds \(subscription.count) messages, more than \(bound)") }
             }
         }
-    }
-
-    /// The accounts, once nothing is under way any more.
-    package func checkAccounts() {
-        for wire in wires {
-            // A connection that the nodes do not use must not stay.
-            if !wire.isOver, wire.isEstablished {
-                for end in wire.ends where end.node.isAlive && end.node.links[end.id] == nil && !end.isOver {
-                    fault("\(end.node.name) keeps a connection to \(end.peer.name) that it does not use")
-                }
-            }
-            for end in wire.ends {
-                if end.node.isAlive, end.node.links[end.id] === end, !end.isOver, !wire.isCut {
-                    checkOpen(end)
-                } else {
-                    checkEnded(end)
-                }
-            }
-        }
-        for node in nodes where node.isAlive {
-            for subscription in node.subscriptions where subscription.own.pending > 0 {
-                fault("\(subscription.own.pending) messages of its own node never reached \(subscription.name)")
-            }
-            for leak in node.desk.leakedSlots() { fault(leak) }
-            checkBudget(node)
-        }
-    }
-
-    /// matched = delivered + evicted + rejected, and what was evicted is what the markers have told.
-    private func checkOpen(_ link: SimulatedLink) {
-        var missing = 0
-        var told = 0
-        for (flow, passage) in link.passages {
-            missing += passage.pending
-            told += passage.gaps.reduce(0, +)
-            if passage.holes > 0, link.rejected == 0 {
-                fault("\(passage.holes) messages of \(link.node.name) for \(link.peer.name)/\(flow) are missing, untold")
-            }
-            checkCredit(link, flow)
-        }
-        // Of flows that have ended in between, nothing is known any more but that some may have been rejected.
-        let isWrong = link.closedFlows == 0 ? missing != told + link.rejected : missing > told + link.rejected
-        if isWrong {
-            fault(
-                "\(link.node.name) to \(link.peer.name): \(missing) messages did not arrive, the markers tell of \(told), \(link.rejected) were rejected"
-            )
-        }
-    }
-
-    /// A link that broke loses the end of what was sent, and nothing before it.
-    private func checkEnded(_ link: SimulatedLink) {
-        guard link.rejected == 0 else { return }
-        for (flow, passage) in link.passages where passage.holes > 0 {
-            fault("\(passage.holes) messages of \(link.node.name) for \(link.peer.name)/\(flow) got lost before the link did")
-        }
-    }
-
-    /// What the publisher may send is what the subscriber has lent it, and nothing is queued that is not there.
-    private func checkCredit(_ link: SimulatedLink, _ flow: UInt32) {
-        let far = link.wire.ends[1 - link.side]
-        // A frame that is under way may be a grant.
-        guard let credit = far.inbound[flow], link.wire.isSilent, !link.outbox.hasWork, !far.outbox.hasWork else { return }
-        for priority in Priority.allCases {
-            let ledger = credit.account(priority).ledger
-            let room = link.outbox.room(flow: flow, priority)
-            if ledger.queued != .none || UInt64(max(0, room)) != ledger.outstanding.messages {
-                fault(
-                    "\(link.node.name) has room for \(room) \(priority) messages to \(link.peer.name)/\(flow), which has lent it \(ledger.outstanding) and holds \(ledger.queued)"
-                )
-            }
-        }
-    }
-
-    /// The budget of a node counts what its accounts hold and nothing else.
-    private func checkBudget(_ node: SimulatedNode) {
-        let held = node.links.values.reduce(0 as UInt64) { $0 + $1.inbound.values.reduce(0) { $0 + $1.held } }
-        if node.budget.used != held { fault("\(node.name) counts \(node.budget.used) bytes as lent, its accounts hold \(held)") }
     }
 }

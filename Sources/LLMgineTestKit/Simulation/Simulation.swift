@@ -2,9 +2,13 @@ package import LLMgineCore
 
 /// Whole nodes on a network that delays, cuts and stalls, in one thread, under one clock and one seed.
 ///
-/// Whatever decides is what decides in production: link machine, outbox, credit, broker, request table, membership, and every frame as bytes
-/// through the codec. Modelled are the sockets and what the shells do with threads: mailboxes, handlers, a publisher's `await`. A run is its
-/// seed: the same seed with the same settings takes the same course, on every machine. After a run, ``faults`` says what went against a promise.
+/// Whatever decides is what decides in production: link machine, outbox, credit, broker, request table, membership, what is kept until it is
+/// acknowledged and what was acknowledged, deduplication, the turns of queue groups, the order of events on a disk, compression, and every frame as bytes
+/// through the codec. Modelled are the sockets, the disks and what the shells do with threads: mailboxes, handlers, a publisher's `await`, and which
+/// of them a node keeps for whom (`Outlets`, `Inlet`, `LeafRelay`, `Router`). A run is its seed: the same seed with the same settings takes the same
+/// course, on every machine. After a run, ``faults`` says what went against a promise.
+///
+/// Not simulated: requests of leaves, the journal, permissions, moving a link to another connection, times to live.
 package final class Simulation {
     package let seed: UInt64
     package let settings: SimulationSettings
@@ -34,6 +38,14 @@ package final class Simulation {
     /// All that ever ran, so that what is late finds its node.
     private var lives: [SimulatedNode] = []
     private var lastLink: UInt64 = 0
+    private(set) lazy var zlib = SimulatedZlib()
+    /// How many nodes of a hundred offer to compress.
+    var compressing = 0
+    /// Whose an event is that somebody has passed on.
+    var relayed: [SimulatedHop: SimulatedOrigin] = [:]
+    /// Which member of a queue group has handled an event.
+    var groupHandlers: [GroupEvent: String] = [:]
+    var rollCall: RollCall?
 
     /// From one host to another.
     struct Path: Hashable {
@@ -58,6 +70,16 @@ package final class Simulation {
         package var linksLost = 0
         package var bytes = 0
         package var established = 0
+        /// Events that went to a disk.
+        package var spilled = 0
+        /// Events that came again and were not handled again.
+        package var duplicates = 0
+        /// Events whose handler failed to the last.
+        package var buried = 0
+        /// Events that hubs have passed on.
+        package var relayed = 0
+        /// Bytes that came out of compressed frames.
+        package var inflated = 0
 
         package init() {}
 
@@ -75,6 +97,11 @@ package final class Simulation {
             one.linksLost += other.linksLost
             one.bytes += other.bytes
             one.established += other.established
+            one.spilled += other.spilled
+            one.duplicates += other.duplicates
+            one.buried += other.buried
+            one.relayed += other.relayed
+            one.inflated += other.inflated
         }
     }
 
@@ -165,9 +192,9 @@ package final class Simulation {
 
     /// Starts a node on a host of its own.
     @discardableResult
-    package func start(_ name: NodeID, incarnation: UInt64? = nil) -> SimulatedNode {
+    package func start(_ name: NodeID, incarnation: UInt64? = nil, isLeaf: Bool = false) -> SimulatedNode {
         let node = SimulatedNode(
-            self, host: nodes.count, name: name, incarnation: Incarnation(incarnation ?? UInt64(1000 + nodes.count)))
+            self, host: nodes.count, name: name, incarnation: Incarnation(incarnation ?? UInt64(1000 + nodes.count)), isLeaf: isLeaf)
         nodes.append(node)
         lives.append(node)
         node.start()
@@ -179,7 +206,8 @@ package final class Simulation {
         let last = nodes[host]
         guard !last.isAlive else { return }
         let node = SimulatedNode(
-            self, host: host, name: last.name, incarnation: Incarnation(incarnation ?? last.incarnation.value + 1_000_000))
+            self, host: host, name: last.name, incarnation: Incarnation(incarnation ?? last.incarnation.value + 1_000_000),
+            isLeaf: last.isLeaf)
         nodes[host] = node
         lives.append(node)
         node.start()
@@ -197,47 +225,4 @@ package final class Simulation {
 
 extension Duration {
     var microseconds: Int64 { components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000 }
-}
-
-/// What is going to happen, the earliest first; of the same time, in the order of its planning.
-struct Calendar {
-    struct Entry {
-        let at: Int64
-        let order: UInt64
-        let node: SimulatedNode?
-        let action: () -> Void
-
-        func isBefore(_ other: Entry) -> Bool { at != other.at ? at < other.at : order < other.order }
-    }
-
-    private var heap: [Entry] = []
-    private var order: UInt64 = 0
-
-    mutating func add(at time: Int64, _ node: SimulatedNode?, _ action: @escaping () -> Void) {
-        order += 1
-        heap.append(Entry(at: time, order: order, node: node, action: action))
-        var child = heap.count - 1
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard heap[child].isBefore(heap[parent]) else { return }
-            heap.swapAt(child, parent)
-            child = parent
-        }
-    }
-
-    mutating func takeFirst(until end: Int64) -> Entry? {
-        guard let first = heap.first, first.at <= end else { return nil }
-        heap.swapAt(0, heap.count - 1)
-        heap.removeLast()
-        var parent = 0
-        while true {
-            var least = parent
-            let left = 2 * parent + 1
-            if left < heap.count, heap[left].isBefore(heap[least]) { least = left }
-            if left + 1 < heap.count, heap[left + 1].isBefore(heap[least]) { least = left + 1 }
-            guard least != parent else { return first }
-            heap.swapAt(parent, least)
-            parent = least
-        }
-    }
 }

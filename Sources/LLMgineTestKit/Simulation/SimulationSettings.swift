@@ -75,4 +75,32 @@ package enum BrokenRule: String, Sendable, CaseIterable {
     case forgetsLinkLoss
     /// A publisher waits for a demoted subscription all the same.
     case neverDemotes
+    /// An event is acknowledged before its handler has it.
+    case acknowledgesUnhandled
+    /// Some acknowledgements of events are not sent.
+    case skipsEventAck
+    /// What came is forgotten, and handled again when it comes again.
+    case forgetsDuplicates
+    /// What was sent over a link that broke is not sent again.
+    case sendsOnce
+    /// An event whose handler fails to the last is in no dead letters.
+    case losesDeadLetter
+    /// More than one member of a queue group gets an event.
+    case servesWholeGroup
+    /// Some events go to no member of a queue group.
+    case forgetsGroup
+    /// A leaf gets what it has published itself.
+    case echoesToLeaf
+    /// A hub loses what it should pass on to its leaf.
+    case losesForwarded
+    /// Nobody is told of what a disk does not give back.
+    case hidesDiskLoss
+    /// What comes back from a disk is not in order.
+    case reordersSpilled
+    /// A disk takes more than it may.
+    case overfillsDisk
+    /// What was in a compressed frame is lost.
+    case losesInflated
+    /// A compressed frame may become as long as it says.
+    case inflatesAnything
 }
