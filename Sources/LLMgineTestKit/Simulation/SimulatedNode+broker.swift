@@ -231,7 +231,7 @@ extension SimulatedNode {
         case .cancel(let cancel): link.requests[cancel.request]?.cancelled()
         case .ack: break  // all subscriptions of the simulation are delivered to at most once
         case .hello, .reject, .ping, .pong, .leaving, .goodbye, .moved, .renew, .compressed, .intern, .data, .fragment, .request, .reply,
-            .unknown:
+            .callPart, .unknown:
             throw LLMgineError(.unexpectedFrame, "a frame reached the node that belongs to the link")
         }
     }
