@@ -79,7 +79,8 @@ struct NodesCommand: AsyncParsableCommand {
         }
         let memory = status.memory
         let line =
-            "memory for peers: \(NodesCommand.size(memory.exclusive)) exclusive, \(NodesCommand.size(memory.floating)) floating of "
+            "memory for peers: \(NodesCommand.size(memory.exclusive)) exclusive, \(NodesCommand.size(memory.floating)) floating, "
+            + "\(NodesCommand.size(memory.windows ?? 0)) of that unacknowledged, of "
             + "\(NodesCommand.size(memory.budget)), \(memory.waiting) waiting"
         return ([table.text] + slow + compressed + disk + [line]).joined(separator: "\n")
     }
