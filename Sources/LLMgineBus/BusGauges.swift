@@ -15,6 +15,7 @@ extension MessageBus {
             return Double(registry.withLock { $0.subscriptions.count + $0.commandHandlers.count } + sessions.handlerCount)
         }
         metrics.observe(.activeSessions) { [weak self] in Double(self?.sessionCount ?? 0) }
+        observeJournal()
     }
 
     /// Gauges of all subscriptions of a name.

@@ -6,6 +6,8 @@
 /// next (the dynamic threshold of Choudhury and Hahne). Only an account that needs room for one particular message may take all that is
 /// free. Who cannot get even that waits in line, and what the first in line needs is kept for it.
 ///
+/// What this node keeps for peers until they acknowledge it floats as well: all windows together have a quarter at most (``WindowLease``).
+///
 /// What is promised and what is queued count alike, message for message with ``messageBytes`` more than its payload: so whatever peers
 /// do, what they have in this node's queues stays within ``bytes``.
 package struct CreditBudget: Sendable, Hashable {
@@ -20,6 +22,8 @@ package struct CreditBudget: Sendable, Hashable {
     package private(set) var reserved: UInt64 = 0
     /// What accounts hold beyond that.
     package private(set) var floating: UInt64 = 0
+    /// What of that is lent to windows of events that this node keeps for its peers.
+    package private(set) var windows: UInt64 = 0
     /// What the first in line lacks: nobody else gets it.
     package var earmarked: UInt64 = 0
 
@@ -55,6 +59,19 @@ package struct CreditBudget: Sendable, Hashable {
     package func ceiling(holding held: UInt64, needs: UInt64, isFirst: Bool) -> UInt64 {
         let available = isFirst ? free : free - min(free, earmarked)
         return max((available + held) / 2, needs <= available + held ? needs : 0)
+    }
+
+    /// What windows may still have together: a quarter of the whole and 64 KiB, so that the largest message has room whatever the budget, and what
+    /// peers send finds room however many of them do not acknowledge. Nothing of what is kept for the first in line.
+    package var freeForWindows: UInt64 {
+        let most = bytes / 4 + WindowLease.step
+        return min(free - min(free, earmarked), most - min(most, windows))
+    }
+
+    /// A window that held some of the floating part now holds another amount.
+    package mutating func windowChanged(from before: UInt64, to now: UInt64) {
+        changed(from: before, to: now)
+        windows = windows - before + now
     }
 
     /// An account that held some of the floating part now holds another amount.

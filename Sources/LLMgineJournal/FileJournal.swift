@@ -27,14 +27,14 @@ public final class FileJournal: EventJournal {
     private let options: Options
     private let logger: Logger?
     private let folder: JournalFolder
-    private let state: Mutex<State>
+    let state: Mutex<State>
     /// All that touches the disk runs here: on a thread of its own, never on an event loop or a thread of the concurrency pool.
     private let queue = DispatchQueue(label: "llmgine.journal")
 
     /// The most bytes that go to the disk at a time.
     static let batchBytes = 256 << 10
 
-    private struct State {
+    struct State {
         var table: JournalTable
         var next: UInt64
         var active: (file: JournalFile, bytes: Int)?
@@ -47,9 +47,11 @@ public final class FileJournal: EventJournal {
         var left: [(number: UInt64, event: JournaledEvent)]
         var statistics = Statistics()
         var closers: [CheckedContinuation<Void, Never>] = []
+        /// Hears how long each sync took.
+        var onSync: (@Sendable (Duration) -> Void)?
     }
 
-    private struct Waiting {
+    struct Waiting {
         let content: JournalRecord.Content
         let continuation: CheckedContinuation<Result<UInt64, LLMgineError>, Never>?
     }
@@ -107,18 +109,6 @@ public final class FileJournal: EventJournal {
         }
         state.table.grew(by: buffer.readableBytes)
         state.active = (file, buffer.readableBytes)
-    }
-
-    /// What the journal has done and holds.
-    public var statistics: Statistics {
-        state.withLock { state in
-            var statistics = state.statistics
-            statistics.open = state.table.open.count
-            statistics.waiting = state.waiting.count
-            statistics.bytes = state.table.bytes
-            statistics.segments = state.table.segments.count
-            return statistics
-        }
     }
 
     // MARK: EventJournal
@@ -334,7 +324,7 @@ public final class FileJournal: EventJournal {
         }
         guard batch.isDurable else { return .written(file) }
         // After a failed sync the system may have forgotten what it could not write: what is asked of it then may be answered with a lie.
-        do throws(LLMgineError) { try file.sync() } catch { return .broken(error) }
+        do throws(LLMgineError) { try sync(file) } catch { return .broken(error) }
         return .written(file)
     }
 

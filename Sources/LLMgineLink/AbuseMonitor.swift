@@ -35,7 +35,7 @@ package struct AbuseMonitor: Sendable, Hashable {
             case .interest, .interestAck, .interestWanted, .gossip: self = .interest
             case .intern: self = .intern
             case .grant, .blocked, .gap, .ack, .drain, .drained, .replyError, .replyCredit, .cancel, .compressed: self = .flow
-            case .data, .fragment, .request, .reply, .hello, .reject, .goodbye: return nil
+            case .data, .fragment, .request, .reply, .callPart, .hello, .reject, .goodbye: return nil
             }
         }
     }

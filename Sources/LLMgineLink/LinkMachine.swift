@@ -133,7 +133,7 @@ extension LinkMachine {
         case .ping, .pong, .leaving, .goodbye, .moved, .renew, .compressed, .interest, .interestAck, .interestWanted, .intern, .data,
             .grant, .blocked,
             .gap, .ack, .fragment, .drain, .drained, .request,
-            .reply, .replyError, .replyCredit, .cancel, .gossip, .unknown:
+            .reply, .replyError, .replyCredit, .cancel, .callPart, .gossip, .unknown:
             close(.unexpectedFrame, detail: "\(frame.name) before HELLO", into: &actions)
         }
     }
@@ -162,6 +162,11 @@ extension LinkMachine {
                 return close(.unexpectedFrame, detail: "COMPRESSED, which was not agreed on", into: &actions)
             }
             actions.append(.inflate(run))
+        case .callPart:
+            guard let session, session.features.contains(.callParts) else {
+                return close(.unexpectedFrame, detail: "CALL_PART, which was not agreed on", into: &actions)
+            }
+            actions.append(.deliver(frame))
         case .pong(let pong): keepalive.ponged(nonce: pong.nonce, at: now)
         case .leaving(let leaving): actions.append(.peerLeaving(deadline: leaving.deadline))
         case .goodbye(let goodbye):

@@ -96,6 +96,7 @@ extension Outbox {
 
     /// Sends one part of a parcel, which then waits for its next turn.
     private mutating func sendPart(of number: Int, into drained: inout Drained) {
+        guard number < Outbox.firstCall else { return sendCallPart(number, into: &drained) }
         guard let index = parcels[number]?.index, let part = nextPart(of: number) else { return }
         drained.bytes += part.readableBytes
         drained.buffers.append(part)
@@ -138,6 +139,7 @@ extension Outbox {
             if queues[place].pieces.contains(where: { !$0.chunk.deadlines.isEmpty }) { hasDeadlines = true }
             if queues[place].held?.hasDeadlines ?? false { hasDeadlines = true }
         }
+        if calls.values.contains(where: { $0.expires != nil && $0.rest == nil }) { hasDeadlines = true }
     }
 
     private mutating func sayBlocked(_ place: Int, before piece: Piece?) {

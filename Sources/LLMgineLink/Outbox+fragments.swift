@@ -64,12 +64,13 @@ extension Outbox {
         }
     }
 
-    /// Sends what is left of all parcels ahead of everything that follows: numbers that they use are about to mean something else.
+    /// Sends what is left of all parcels, and of calls that go in parts, ahead of everything that follows: numbers that they use are about to mean something else.
     mutating func finishParcels() {
-        guard !parcels.isEmpty else { return }
-        for index in 0..<4 { ready[index].removeAll { $0 < 0 } }
+        guard !parcels.isEmpty || !calls.isEmpty else { return }
         for number in parcels.keys.sorted() {
             while var part = nextPart(of: number) { control.writeBuffer(&part) }
         }
+        finishCalls()
+        for index in 0..<4 { ready[index].removeAll { $0 < 0 } }
     }
 }

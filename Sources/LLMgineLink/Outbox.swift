@@ -63,6 +63,16 @@ package struct Outbox: ~Copyable {
     /// Messages that are being sent in parts, by number. In ``ready``, the complement of the number stands for one.
     var parcels: [Int: Parcel] = [:]
     var lastParcel = 0
+    /// Requests and replies that go in parts, by the order in which they came, and the number of each.
+    var calls: [Int: CallLine] = [:]
+    var callNumbers: [CallPartFrame.Call: Int] = [:]
+    var lastCall = Outbox.firstCall
+    /// How many of them the peer sees under way, and their bytes; and those that wait for that to become less.
+    var openCalls = 0
+    var openCallBytes = 0
+    var heldCalls: Deque<Int> = []
+    /// Whether the peer can put them together.
+    var cutsCalls = false
     /// Whether something that waits may have a time to live.
     package internal(set) var hasDeadlines = false
     /// The time at which the shell last asked, since an epoch of its own.
@@ -87,8 +97,11 @@ package struct Outbox: ~Copyable {
         self.interned = InternTable(capacity: limits.texts)
     }
 
-    /// Both ends have agreed on what one message may hold.
-    package mutating func agreed(_ limits: WireLimits) { wire = limits }
+    /// Both ends have agreed on what one message may hold, and on what they can do.
+    package mutating func agreed(_ limits: WireLimits, features: WireFeatures = []) {
+        wire = limits
+        cutsCalls = features.contains(.callParts)
+    }
 
     // MARK: Flows
 

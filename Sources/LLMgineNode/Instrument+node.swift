@@ -12,6 +12,10 @@ extension Instrument {
     /// has at least once are sent again all the same.
     public static let linkLost = Instrument(
         .counter, "llmgine.link.lost", unit: "{event}", "Events that were lost as a link or a subscription ended, by peer and reason.")
+    /// Long requests and replies, which come in parts, that came to nothing before all of it was there.
+    public static let callsCutShort = Instrument(
+        .counter, "llmgine.link.calls.cut_short", unit: "{message}",
+        "Requests and replies of which a part had come when they were cancelled or their time was over, by peer and reason.")
 }
 
 extension Node {

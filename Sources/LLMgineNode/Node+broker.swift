@@ -59,6 +59,7 @@ extension Node {
     package func creditTicked() {
         let isScarce = credit.waiting > 0
         for link in state.withLock({ Array($0.links.values) }) { link.ticked(isScarce: isScarce) }
+        outlets.ticked()
         credit.serve()
     }
 

@@ -93,11 +93,11 @@ extension Node: LinkDelegate {
     private func requestReceived(_ frame: RequestFrame, _ message: Message, from requester: NodeID, over link: PeerLink)
         throws(LLMgineError)
     {
-        let relayed = state.withLock { $0.relays[link.id] }?.responder(frame.flow)
-        guard let responder = relayed ?? bus.desk.responder(frame.flow) else {
+        guard let responder = responder(frame.flow, over: link) else {
+            _ = link.forgetAnnounced(frame.request)
             return link.sendReplyError(frame.request, LLMgineError(.peerLost, "the responder has just stopped"))
         }
-        try link.spendSlot(responder)
+        try link.spendSlot(responder, for: frame.request)
         link.arrived(frame.request)
         if let refusal = refusal(of: message.topic, askedOver: link) {
             noteRefused(1, on: message.topic, of: link)
@@ -143,15 +143,18 @@ extension Node: LinkDelegate {
             let code = LLMgineError.Code(rawValue: failure.code) ?? .remoteError
             desk(of: link).replied(failure.request, error: LLMgineError(code, "\(link.peer): \(failure.detail)"), over: id)
         case .replyCredit(let credit): link.request(credit.request)?.granted(credit.maximumMessages)
-        case .cancel(let cancel): link.request(cancel.request)?.cancelled(LLMgineError(.cancelled, "the requester gave up"))
+        case .cancel(let cancel):
+            link.request(cancel.request)?.cancelled(LLMgineError(.cancelled, "the requester gave up"))
+            connection.update { outbox in if outbox.longCalls > 0 { outbox.giveUp(.reply(cancel.request)) } }
         case .renew: renewalWanted(by: link)
-        case .hello, .reject, .ping, .pong, .leaving, .goodbye, .moved, .compressed, .intern, .data, .fragment, .request, .reply, .unknown:
+        case .hello, .reject, .ping, .pong, .leaving, .goodbye, .moved, .compressed, .intern, .data, .fragment, .request, .reply,
+            .callPart, .unknown:
             throw LLMgineError(.unexpectedFrame, "a frame reached the node that belongs to the link")
         }
     }
 
     /// Where the requests were made that a peer answers: a leaf answers those that this node passes on to it, and no others.
-    private func desk(of link: PeerLink) -> RequestDesk {
+    func desk(of link: PeerLink) -> RequestDesk {
         link.isLeaf ? state.withLock { $0.relays[link.id] }?.desk ?? bus.desk : bus.desk
     }
 

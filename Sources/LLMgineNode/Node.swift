@@ -105,7 +105,7 @@ public final class Node: Service, Sendable {
         self.windowBytes = max(4 << 20, UInt64(configuration.maximumPayload) * 2)
         self.credit = CreditOffice(bytes: UInt64(configuration.memoryBudget))
         self.outlets = Outlets(
-            bus: bus, limits: WireLimits(maximumPayload: configuration.maximumPayload), services: Node.outletServices(bus))
+            bus: bus, limits: WireLimits(maximumPayload: configuration.maximumPayload), services: Node.outletServices(bus, credit))
         let own = MemberRecord(
             node: configuration.name, incarnation: incarnation, address: settings.advertised, zone: configuration.zone,
             roles: configuration.roles)

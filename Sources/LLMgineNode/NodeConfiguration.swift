@@ -39,7 +39,7 @@ public struct NodeConfiguration: Sendable {
     /// The most payload bytes of one message over a link. Default 1 MiB, at most 16 MiB.
     public var maximumPayload: Int
     /// The most bytes that peers may have in the queues of this node's subscriptions, or be allowed to send there, with some room for each message
-    /// beside its payload. Default 256 MiB; at least 8 MiB and 4 times ``maximumPayload``.
+    /// beside its payload; up to a quarter of it is for events that this node keeps until peers acknowledge them. Default 256 MiB; at least 8 MiB and 4 times ``maximumPayload``.
     public var memoryBudget: Int
     /// Where events lie that go to the disk because a subscription is full and asks for that (``WhenFull/spill(maximumBytes:)``), here or on another node.
     /// It must exist. Default: the directory for temporary files, `TMPDIR` or `/tmp`.

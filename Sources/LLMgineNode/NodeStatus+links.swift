@@ -16,6 +16,8 @@ extension NodeStatus {
         public var floating: UInt64
         /// How many flows wait for memory.
         public var waiting: Int
+        /// What of `floating` is for events that this node keeps until its peers acknowledge them; nil from an older node.
+        public var windows: UInt64?
     }
 
     /// One link, in both directions.
@@ -81,7 +83,8 @@ extension Node {
     var memoryStatus: NodeStatus.Memory {
         let budget = credit.budget
         return NodeStatus.Memory(
-            budget: budget.bytes, exclusive: budget.reserved, floating: budget.floating, waiting: credit.waiting)
+            budget: budget.bytes, exclusive: budget.reserved, floating: budget.floating, waiting: credit.waiting,
+            windows: budget.windows)
     }
 
     var linkStatus: [NodeStatus.Link] {

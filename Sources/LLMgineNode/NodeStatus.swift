@@ -1,5 +1,5 @@
 import LLMgineBroker
-import LLMgineBus
+public import LLMgineBus
 public import LLMgineCore
 import LLMgineMembership
 import LLMgineTransport
@@ -27,6 +27,8 @@ public struct NodeStatus: Sendable, Hashable, Codable {
     public var memory: Memory
     /// Subscriptions of peers that it does not serve, because no topic that they match is allowed to them; nil from an older node.
     public var refused: [RefusedSubscription]?
+    /// Its journal; nil without one, and from an older node.
+    public var journal: JournalLoad?
 
     /// One member of the cluster.
     public struct Member: Sendable, Hashable, Codable {
@@ -90,7 +92,7 @@ extension Node {
             }, links: linkStatus, memory: memoryStatus,
             refused: links.values.sorted { $0.peer < $1.peer }.flatMap { link in
                 link.refused.map { NodeStatus.RefusedSubscription(peer: link.peer, filters: $0.map(\.text)) }
-            })
+            }, journal: bus.journal?.load)
     }
 
     private static func describe(_ status: LLMgineBroker.NodeStatus) -> String {

@@ -26,6 +26,8 @@ final class PeerLink: RemoteLink {
         var inbound: [UInt32: InboundFlow] = [:]
         /// Requests of the peer that run here; nil until its handler has been started.
         var requests: [UInt64: IncomingRequest?] = [:]
+        /// Those of them that come in parts and have their slot.
+        var announced: Set<UInt64> = []
         var isEnded = false
         /// What this node's responders have granted the peer, and what it has used, in requests.
         var slots: [UInt32: (granted: UInt64, used: UInt64)] = [:]
@@ -221,7 +223,7 @@ final class PeerLink: RemoteLink {
         }
     }
 
-    func cancelRequest(_ request: UInt64) { connection.send(.cancel(CancelFrame(request: request))) }
+    func cancelRequest(_ request: UInt64) { connection.send(call: .cancel(CancelFrame(request: request))) }
 
     func grantReplies(_ request: UInt64, messages: UInt64) {
         connection.send(.replyCredit(ReplyCreditFrame(request: request, maximumMessages: messages, maximumBytes: .max)))
@@ -234,22 +236,28 @@ final class PeerLink: RemoteLink {
     func sendReplyEnd(_ request: UInt64) {
         var run = ByteBuffer()
         MessageWriter.write(MessageFields(topicRef: 0), payload: ByteBuffer(), into: &run)
-        connection.send(.reply(ReplyFrame(request: request, isLast: true, message: run)))
+        connection.send(call: .reply(ReplyFrame(request: request, isLast: true, message: run)))
     }
 
     func sendReplyError(_ request: UInt64, _ error: LLMgineError) {
-        connection.send(.replyError(ReplyErrorFrame(request: request, code: error.code.rawValue, detail: error.detail)))
+        connection.send(call: .replyError(ReplyErrorFrame(request: request, code: error.code.rawValue, detail: error.detail)))
     }
 
-    /// Takes one slot of a responder's grant. - Throws: `creditOverdrawn`.
-    func spendSlot(_ responder: Responder) throws(LLMgineError) {
+    /// Takes one slot of a responder's grant, unless the request has one already. - Throws: `creditOverdrawn`.
+    /// - Parameter isAnnounced: whether the request is to come in parts.
+    func spendSlot(_ responder: Responder, for request: UInt64, isAnnounced: Bool = false) throws(LLMgineError) {
         let isWithin = state.withLock { state in
+            if !state.announced.isEmpty, state.announced.remove(request) != nil { return true }
+            if isAnnounced { state.announced.insert(request) }
             let slots = state.slots[responder.id] ?? (granted: UInt64(responder.options.concurrency), used: 0)
             state.slots[responder.id] = (slots.granted, slots.used + 1)
             return slots.used < slots.granted
         }
         guard isWithin else { throw LLMgineError(.creditOverdrawn, "a request came for \(responder.name) without a free slot") }
     }
+
+    /// A request that was to come in parts comes to nothing. - Returns: whether it had a slot.
+    func forgetAnnounced(_ request: UInt64) -> Bool { state.withLock { $0.announced.remove(request) != nil } }
 
     /// A request of the peer is about to be handled; it may be done before ``started(_:_:)`` is called.
     func arrived(_ request: UInt64) { state.withLock { $0.requests[request] = .some(nil) } }

@@ -11,6 +11,7 @@
 /// | `commands_sent_total`, `commands_processed_total`, `commands_failed_total` | `llmgine.commands.sent`, `.processed`, `.failed`, by command |
 /// | `event_processing_duration_seconds` | `llmgine.event.processing.duration`, by handler |
 /// | `command_processing_duration_seconds` | `llmgine.command.processing.duration`, by command |
+/// | (not in the summary) | `llmgine.journal.events.open`, `.waiting`, `.size`, `.segments`, `.failed`, `.sync.duration`, of a bus with a journal |
 /// | `queue_size` | `llmgine.queue.size`, by handler |
 /// | `queue_dropped_total`, `queue_rejected_total`, `queue_high_water_hits_total` | `llmgine.queue.dropped`, `.rejected`, `.high_water_hits`, by handler |
 /// | `backpressure_active` | `llmgine.backpressure.active`, of the node and by handler |

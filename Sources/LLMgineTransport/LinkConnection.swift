@@ -14,6 +14,11 @@ package protocol LinkDelegate: AnyObject, Sendable {
     /// A long message is coming for some flows, in parts: its credit is to be counted now. - Returns: those of its flows that take it; once all of it
     /// is there, it comes for them as any other, marked as counted. - Throws: what the peer did wrong.
     func linkAnnounced(_ link: LinkConnection, _ head: FragmentFrame.Head) throws(LLMgineError) -> [UInt32]
+    /// A long request or reply is coming in parts; its frame has no message yet. A request takes its slot now. - Returns: whether somebody waits
+    /// for it: then it comes as any other once all of it is there. - Throws: what the peer did wrong.
+    func linkAnnounced(_ link: LinkConnection, _ call: CallPartFrame.Whole) throws(LLMgineError) -> Bool
+    /// One that was announced comes to nothing: the peer gave it up, or a request was complete too late.
+    func linkGaveUp(_ link: LinkConnection, _ call: CallPartFrame.Whole, isExpired: Bool)
     /// One message of a request or reply came. - Throws: what the peer did wrong.
     func linkReceived(_ link: LinkConnection, _ frame: Frame, message: Message) throws(LLMgineError)
     /// Any other frame came. - Throws: what the peer did wrong.
@@ -39,6 +44,8 @@ package protocol LinkDelegate: AnyObject, Sendable {
 extension LinkDelegate {
     package func linkRules(_ link: LinkConnection) -> (@Sendable (Topic) -> Bool)? { nil }
     package func link(continuedBy session: LinkSession) -> LinkConnection? { nil }
+    package func linkAnnounced(_ link: LinkConnection, _ call: CallPartFrame.Whole) throws(LLMgineError) -> Bool { true }
+    package func linkGaveUp(_ link: LinkConnection, _ call: CallPartFrame.Whole, isExpired: Bool) {}
     package func linkMoved(_ link: LinkConnection) {}
     package func connectionRefused(from address: String, _ refusal: AcceptGate.Refusal) {}
 }
@@ -181,12 +188,21 @@ package final class LinkConnection: Sendable {
         return try result.get()
     }
 
+    /// Puts what belongs to a request in line: ahead of all data, but not of what it belongs behind.
+    package func send(call frame: Frame) {
+        state.withLock { state in
+            if !state.isClosed { state.outbox.send(call: frame) }
+        }
+        flushNow()
+    }
+
     /// Encodes a message for a request or reply, whose numbers are announced before anything sent from now on.
     package func send(encoding message: borrowing Message, _ frame: (ByteBuffer) -> Frame) throws(LLMgineError) {
         let result = state.withLock { state -> Result<Void, LLMgineError> in
             guard !state.isClosed else { return .failure(LLMgineError(.connectionClosed, "the link to the peer is closed")) }
             do throws(LLMgineError) {
-                state.outbox.send(frame(try state.outbox.encode(message)))
+                let frame = frame(try state.outbox.encode(message))
+                state.outbox.send(call: frame, message.priority, at: frame.isLongCall ? LinkHandler.now : .zero)
                 return .success(())
             } catch {
                 return .failure(error)

@@ -16,8 +16,13 @@ extension LinkHandler {
             let index = try request.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
             try delegate.linkReceived(connection, frame, message: try message(of: index, needsTopic: true))
         case .reply(let reply):
+            try calls.permits(replyTo: reply.request)
             let index = try reply.index(highestIntern: texts.highest, maximumPayload: maximumPayload)
             try delegate.linkReceived(connection, frame, message: try message(of: index, needsTopic: false))
+        case .replyError(let failure):
+            try calls.permits(replyTo: failure.request)
+            try delegate.linkReceived(connection, frame)
+        case .callPart(let part): try deliver(part)
         default: try delegate.linkReceived(connection, frame)
         }
     }
@@ -42,6 +47,20 @@ extension LinkHandler {
         } else {
             let announced = fragments.head(fragment.number)?.payloadBytes
             if let data = try fragments.proceed(fragment) { try deliver(data, announced: announced) }
+        }
+    }
+
+    private func deliver(_ part: CallPartFrame) throws(LLMgineError) {
+        if case .first(let head) = part.part {
+            try calls.check(part, head, limits: limits)
+            return calls.begin(part, head, isKept: try delegate.linkAnnounced(connection, head.frame), at: LinkHandler.now)
+        }
+        switch try calls.proceed(part, at: LinkHandler.now) {
+        case .open: break
+        case .complete(.request(let request)): try deliver(.request(request))
+        case .complete(.reply(let reply)): try deliver(.reply(reply))
+        case .givenUp(let head): delegate.linkGaveUp(connection, head.frame, isExpired: false)
+        case .expired(let head): delegate.linkGaveUp(connection, head.frame, isExpired: true)
         }
     }
 

@@ -39,6 +39,7 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
     var decoder = FrameDecoder()
     var texts = InternedTexts()
     var fragments = FragmentAssembly()
+    var calls = CallAssembly()
     var verdicts: TopicVerdicts?
     var actions: [LinkAction] = []
     var context: ChannelHandlerContext?
@@ -197,6 +198,7 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
         perform(context)
         connection.measured(machine?.roundTrip)
         connection.expire()
+        calls.expire(at: LinkHandler.now)
         if connection.read({ $0.controlBytes }) > LinkHandler.maximumControlBytes {
             requestClose(.limitExceeded, detail: "the peer does not read its control frames")
         }
@@ -281,7 +283,7 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
             connection.moved(to: credentials)
             limits = session.limits
             decoder.maximumFrame = session.limits.maximumFrame
-            connection.update { $0.agreed(session.limits) }
+            connection.update { $0.agreed(session.limits, features: session.features) }
             if session.features.contains(.compression) { beginCompression(session.limits) }
             delegate.linkEstablished(connection, session: session)
             verdicts = delegate.linkRules(connection).map(TopicVerdicts.init)

@@ -28,6 +28,10 @@ package struct WireLimits: Sendable, Hashable {
     package static let inflation = 100
     /// Messages that one direction of a link may have under way in fragments.
     package static let openFragments = 1024
+    /// Requests and replies that one direction of a link may have under way in parts.
+    package static let openCalls = 1024
+    /// Bytes that they may announce together, unless there is only one of them: 32 MiB.
+    package static let openCallBytes = 32 << 20
     /// Texts that one direction of a link may intern before it starts over.
     package static let internedTexts: UInt32 = 65_536
     /// Interest entries that one peer may have, and so the most that one frame may add or remove.

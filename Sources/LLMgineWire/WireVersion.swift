@@ -28,6 +28,9 @@ package struct WireFeatures: OptionSet, Sendable, Hashable {
     /// Subscriptions may ask for policies beyond `block`, `dropOldest` and `rejectNew`. To a peer without it they ask for what comes nearest.
     package static let policies = WireFeatures(rawValue: 1 << 2)
 
+    /// Long requests and replies come in CALL_PART. A peer without it gets each as one frame.
+    package static let callParts = WireFeatures(rawValue: 1 << 3)
+
     /// What this build offers everywhere.
-    package static let supported: WireFeatures = [.moving, .policies]
+    package static let supported: WireFeatures = [.moving, .policies, .callParts]
 }

@@ -31,7 +31,7 @@ import Testing
     @Test func `does not count what credit bounds`() {
         for type in FrameType.allCases {
             let isCounted = AbuseMonitor.Class(.sample(type)) != nil
-            #expect(isCounted == ![.data, .fragment, .request, .reply, .hello, .reject, .goodbye].contains(type))
+            #expect(isCounted == ![.data, .fragment, .request, .reply, .callPart, .hello, .reject, .goodbye].contains(type))
         }
     }
 }

@@ -26,6 +26,8 @@ struct Inbox {
         case part(UInt64)
         /// The last part of a long message: all of it.
         case whole([UInt32], Priority, [Letter])
+        /// A part of a long request or reply.
+        case call(CallPartFrame.Call, CallStep)
         case gap(UInt32, Priority, UInt64)
         case expired(UInt32, Priority, UInt64)
         case blocked(UInt32, Priority, at: Credit)
@@ -33,9 +35,16 @@ struct Inbox {
         case other(FrameType)
     }
 
+    /// What a part of a request or reply has led to.
+    enum CallStep: Hashable {
+        case begun, part, givenUp
+        case whole(CallPartFrame.Whole)
+    }
+
     private var decoder = FrameDecoder(maximumFrame: WireLimits().maximumFrame)
     private var texts = InternedTexts()
     private var fragments = FragmentAssembly()
+    private var calls = CallAssembly()
 
     mutating func take(_ buffers: [ByteBuffer]) throws -> [Arrival] {
         var arrivals: [Arrival] = []
@@ -59,6 +68,9 @@ struct Inbox {
         case .fragment(let fragment):
             #expect(fragment.bytes.readableBytes < 16 << 10, "\(fragment.bytes.readableBytes) bytes in one FRAGMENT")
             return try arrival(fragment)
+        case .callPart(let part):
+            #expect(part.bytes.readableBytes < 16 << 10, "\(part.bytes.readableBytes) bytes in one CALL_PART")
+            return try arrival(part)
         case .gap(let gap):
             return gap.cause == .evicted
                 ? .gap(gap.flow, gap.priority, gap.count) : .expired(gap.flow, gap.priority, gap.count)
@@ -67,6 +79,19 @@ struct Inbox {
         case .drained(let drained):
             return .drained(drained.flow, drained.priority, at: Credit(messages: drained.atMessages, bytes: drained.atBytes))
         default: return .other(try #require(frame.type))
+        }
+    }
+
+    private mutating func arrival(_ part: CallPartFrame) throws -> Arrival {
+        if case .first(let head) = part.part {
+            try calls.check(part, head, limits: WireLimits())
+            calls.begin(part, head, isKept: true, at: .zero)
+            return .call(part.call, .begun)
+        }
+        switch try calls.proceed(part, at: .zero) {
+        case .open: return .call(part.call, .part)
+        case .complete(let whole): return .call(part.call, .whole(whole))
+        case .givenUp, .expired: return .call(part.call, .givenUp)
         }
     }
 
@@ -144,7 +169,10 @@ final class OneWay {
     func blockDeadline(flows ids: [UInt32]) -> Duration { outbox.blockDeadline(flows: ids) }
     func isTurningAway(flows ids: [UInt32]) -> Bool { outbox.isTurningAway(flows: ids) }
     func demoted(flows ids: [UInt32]) -> [UInt32] { outbox.demoted(flows: ids) }
-    func agreed(_ limits: WireLimits) { outbox.agreed(limits) }
+    func agreed(_ limits: WireLimits, features: WireFeatures = []) { outbox.agreed(limits, features: features) }
+    func send(call frame: Frame, _ priority: Priority = .normal, at now: Duration = .zero) { outbox.send(call: frame, priority, at: now) }
+    func giveUp(_ call: CallPartFrame.Call) -> Bool { outbox.giveUp(call) }
+    var longCalls: Int { outbox.longCalls }
     func send(_ frame: Frame) { outbox.send(frame) }
     func encode(_ message: Message) throws(LLMgineError) -> ByteBuffer { try outbox.encode(message) }
     func drain(maximum: Int, at now: Duration = .zero) -> Outbox.Drained { outbox.drain(maximum: maximum, at: now) }

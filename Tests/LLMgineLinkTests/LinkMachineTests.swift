@@ -120,9 +120,16 @@ import Testing
         case .compressed: #expect(actions.goodbyeCode == CloseReason.unexpectedFrame.rawValue)  // nobody has offered it
         case .leaving: #expect(actions == [.peerLeaving(deadline: .seconds(5))])
         case .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .gap, .ack, .fragment, .drain, .drained, .request,
-            .reply, .replyError, .replyCredit, .cancel, .gossip, .renew:
+            .reply, .replyError, .replyCredit, .cancel, .callPart, .gossip, .renew:
             #expect(actions == [.deliver(frame)])
         }
+    }
+
+    @Test func `takes no parts of requests from a peer that has not said that it sends them`() {
+        var older = Peer.b.hello
+        older.features = [.moving, .policies]
+        var link = LinkMachine.established(with: older)
+        #expect(link.received(.sample(.callPart)).goodbyeCode == CloseReason.unexpectedFrame.rawValue)
     }
 
     @Test(arguments: FrameType.allCases)
@@ -209,7 +216,7 @@ import Testing
         var (old, later) = (Peer.b.hello, Peer.b.hello)
         old.features = []
         later.features = WireFeatures(rawValue: .max)
-        let all: WireFeatures = [.moving, .compression, .policies]
+        let all: WireFeatures = [.moving, .compression, .policies, .callParts]
         for (theirs, agreed) in [(old, WireFeatures()), (later, all)] {
             var link = LinkMachine(role: .acceptor, ours: ours, certified: Peer.b.identity)
             _ = link.opened(at: .zero)
@@ -330,6 +337,7 @@ extension Frame {
         case .replyError: .replyError(ReplyErrorFrame(request: 1, code: "noCapacity", detail: ""))
         case .replyCredit: .replyCredit(ReplyCreditFrame(request: 1, maximumMessages: 1, maximumBytes: 1))
         case .cancel: .cancel(CancelFrame(request: 1))
+        case .callPart: .callPart(CallPartFrame(.request(1), .last, bytes: message))
         case .gossip: .gossip(GossipFrame(members: []))
         }
     }

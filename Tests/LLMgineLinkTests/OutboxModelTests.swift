@@ -222,6 +222,7 @@ private final class RandomLife {
                 let index = Int(priority.rawValue)
                 #expect(flows[id].map { sent.messages <= $0.granted[index].messages } ?? true, "seed \(seed)")
             case .expired, .drained: Issue.record("seed \(seed): nothing has a time to live, and nothing was asked back")
+            case .call: Issue.record("seed \(seed): there are no requests")
             case .other(let type): Issue.record("seed \(seed): a frame \(type.name)")
             }
         }

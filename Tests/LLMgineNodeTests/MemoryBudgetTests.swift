@@ -91,6 +91,80 @@ import Testing
         await subscriber.stop()
     }
 
+    /// A node that publishes and has little memory for what it keeps, and one whose handlers get it at least once, and wait for a gate.
+    private func keepers(_ cluster: TestCluster, _ gate: Inbox<Void>, _ inbox: Inbox<Int>, _ policies: [WhenFull]) async throws -> (
+        publisher: Node, subscriber: Node
+    ) {
+        var configuration = try cluster.configuration("a")
+        configuration.memoryBudget = Self.bytes
+        let publisher = try await Node(
+            configuration: configuration, logger: Logger(label: "llmgine.test") { _ in SwiftLogNoOpLogHandler() })
+        let subscriber = try await cluster.node("b", seeds: [publisher.listeningAddress ?? ""])
+        try await subscriber.linked(to: 1)
+        for (number, policy) in policies.enumerated() {
+            let options = SubscriptionOptions(whenFull: policy, delivery: .atLeastOnce)
+            try await subscriber.bus.subscribe(TopicFilter("t.\(number)"), options: options) { (_: Message, _) in
+                _ = await gate.wait(for: 1)
+                inbox.add(number)
+            }
+        }
+        try await subscriber.established()
+        return (publisher, subscriber)
+    }
+
+    private static let mostForWindows = UInt64(bytes / 4 + 64 << 10)
+
+    @Test func `holds what is kept until it is acknowledged too, however many subscriptions do not`() async throws {
+        let cluster = try TestCluster()
+        defer { cluster.remove() }
+        let (gate, inbox) = (Inbox<Void>(), Inbox<Int>())
+        let (publisher, subscriber) = try await keepers(cluster, gate, inbox, [WhenFull](repeating: .rejectNew, count: 12))
+        var accepted = [Int](repeating: 0, count: 12)
+        for number in 0..<12 {
+            // 16 times what the windows may have.
+            for _ in 0..<50 {
+                let message = try Message(topic: Topic("t.\(number)"), payload: ByteBuffer(repeating: 1, count: 60_000))
+                if try await publisher.bus.publish(message).rejected == 0 { accepted[number] += 1 }
+            }
+        }
+        let memory = await publisher.status().memory
+        #expect(memory.windows ?? 0 > 1 << 20)
+        #expect(memory.windows ?? 0 <= Self.mostForWindows)
+        #expect(memory.exclusive + memory.floating <= memory.budget)
+        #expect(accepted[0] > accepted[11])
+        #expect(accepted.reduce(0, +) * 60_000 <= Int(Self.mostForWindows))
+        gate.add(())
+        #expect(await inbox.wait(for: accepted.reduce(0, +)).count == accepted.reduce(0, +))
+        while await publisher.status().memory.windows != 0 {
+            publisher.creditTicked()
+            try await breathe()
+        }
+        for number in 0..<12 {
+            #expect(
+                try await publisher.bus.publish(Message(topic: Topic("t.\(number)"), payload: ByteBuffer(repeating: 1, count: 60_000)))
+                    .accepted == 1)
+        }
+        for node in [publisher, subscriber] { await node.stop() }
+    }
+
+    @Test func `has publishers wait for it whose events are to be kept`() async throws {
+        let cluster = try TestCluster()
+        defer { cluster.remove() }
+        let (gate, inbox) = (Inbox<Void>(), Inbox<Int>())
+        let (publisher, subscriber) = try await keepers(cluster, gate, inbox, [.rejectNew, .rejectNew, .block(deadline: .seconds(50))])
+        for number in 0..<2 {
+            let message = try Message(topic: Topic("t.\(number)"), payload: ByteBuffer(repeating: 1, count: 1 << 20))
+            #expect(try await publisher.bus.publish(message).accepted == 1)
+        }
+        async let receipt = publisher.bus.publish(Message(topic: "t.2", payload: ByteBuffer(repeating: 1, count: 1 << 20)))
+        while await publisher.status().memory.waiting == 0 { try await breathe() }
+        #expect(await publisher.status().memory.windows ?? 0 <= Self.mostForWindows)
+        gate.add(())
+        #expect(try await receipt.accepted == 1)
+        #expect(await inbox.wait(for: 3).sorted() == [0, 1, 2])
+        for node in [publisher, subscriber] { await node.stop() }
+    }
+
     @Test func `must have room for the largest message`() async throws {
         let cluster = try TestCluster()
         defer { cluster.remove() }

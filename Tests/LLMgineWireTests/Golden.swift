@@ -161,6 +161,40 @@ struct Golden: Sendable, CustomTestStringConvertible {
             frame: .cancel(CancelFrame(request: 77)),
             hex: "0000000334004d"),
         Golden(
+            name: "CALL_PART, the first of a request",
+            frame: .callPart(
+                CallPartFrame(
+                    .request(77),
+                    .first(
+                        .init(
+                            frame: .request(
+                                RequestFrame(
+                                    request: 77, flow: 10, deadline: .seconds(30), replyMessages: 64, replyBytes: 65_536,
+                                    message: ByteBuffer())),
+                            length: 1 << 20)),
+                    bytes: ByteBuffer(bytes: [0x8A, 0x80, 0x40]))),
+            hex: "000000133500" + "004d00" + "0ab0ea0140808004" + "808040" + "8a8040"),
+        Golden(
+            name: "CALL_PART, the first of the end of an answer",
+            frame: .callPart(
+                CallPartFrame(
+                    .reply(77),
+                    .first(.init(frame: .reply(ReplyFrame(request: 77, isLast: true, message: ByteBuffer())), length: 300)),
+                    bytes: ByteBuffer(bytes: [1, 2, 3]))),
+            hex: "0000000b3500" + "014d00" + "01" + "ac02" + "010203"),
+        Golden(
+            name: "CALL_PART, between",
+            frame: .callPart(CallPartFrame(.request(300), .between, bytes: ByteBuffer(bytes: [1]))),
+            hex: "000000073500" + "00ac0201" + "01"),
+        Golden(
+            name: "CALL_PART, the last",
+            frame: .callPart(CallPartFrame(.reply(77), .last, bytes: ByteBuffer(bytes: [4]))),
+            hex: "000000063500" + "014d02" + "04"),
+        Golden(
+            name: "CALL_PART, given up",
+            frame: .callPart(CallPartFrame(.request(77), .givenUp)),
+            hex: "000000053500" + "004d03"),
+        Golden(
             name: "GOSSIP",
             frame: .gossip(GossipFrame(members: members)),
             hex: "0000003b4000020161000000000000000503010d31302e302e302e313a373430300265750106776f726b6572010101620000000000000006"

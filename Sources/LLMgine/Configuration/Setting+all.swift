@@ -69,7 +69,7 @@ extension Setting {
         .size("limits.maximumPayload", \.limits.maximumPayload, "The largest payload of one message over a link.", in: 1 << 10...16 << 20),
         .size(
             "limits.memoryBudget", \.limits.memoryBudget,
-            "What other nodes may have in this node's queues and on the way there; at least 4 times limits.maximumPayload.",
+            "What other nodes may have in this node's queues and on the way there, and what it keeps until they acknowledge it; at least 4 times limits.maximumPayload.",
             in: 8 << 20...1 << 40),
         .size(
             "limits.spill", \.limits.spill,

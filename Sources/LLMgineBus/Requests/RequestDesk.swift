@@ -180,6 +180,9 @@ package final class RequestDesk: Sendable {
         finished(request)
     }
 
+    /// Whether a reply to a request would find somebody who waits for it.
+    package func isOpen(_ request: UInt64, over link: LinkID) -> Bool { openCall(request, at: link) != nil }
+
     private func openCall(_ request: UInt64, at link: LinkID) -> OutgoingCall? {
         state.withLock { state in state.table.responder(of: request)?.link == link ? state.calls[request]?.call : nil }
     }

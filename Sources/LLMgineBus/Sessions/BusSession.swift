@@ -95,6 +95,19 @@ public final class BusSession: Sendable {
         return try await bus.publish(event, to: topic, options: options, until: until)
     }
 
+    /// Publishes an event in the session, in the journal first if that is asked for.
+    /// - Parameter options: the session in it is replaced by this one.
+    /// - Throws: as ``MessageBus/publish(_:to:options:durability:)``; `stopped` once the session has ended.
+    @discardableResult
+    public func publish<E: Event>(
+        _ event: E, to topic: Topic = E.topic, options: PublishOptions = PublishOptions(), durability: Durability
+    ) async throws(LLMgineError) -> PublishReceipt {
+        try checkActive()
+        var options = options
+        options.session = id
+        return try await bus.publish(event, to: topic, options: options, durability: durability)
+    }
+
     // MARK: Commands
 
     /// Has the session's commands of the type executed by this handler, in place of the bus's. It is called by callers on this node.

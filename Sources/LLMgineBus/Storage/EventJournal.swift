@@ -15,6 +15,38 @@ public protocol EventJournal: AnyObject, Sendable {
     var retention: Duration { get }
     /// Writes what waits and lets go of the files.
     func close() async
+    /// What it holds now, for metrics and status; nil if it does not say, which is the default.
+    var load: JournalLoad? { get }
+    /// Has it tell how long each wait for the disk took. Called once, before anything is appended. Default: it tells nothing.
+    func observeSyncs(_ note: @escaping @Sendable (Duration) -> Void)
+}
+
+extension EventJournal {
+    public var load: JournalLoad? { nil }
+    public func observeSyncs(_ note: @escaping @Sendable (Duration) -> Void) {}
+}
+
+/// What a journal holds at one moment.
+public struct JournalLoad: Sendable, Hashable, Codable {
+    /// Events that somebody is still owed.
+    public var open: Int
+    /// Records that wait for the disk to be done with others.
+    public var waiting: Int
+    /// Bytes of all files.
+    public var bytes: Int
+    /// Files.
+    public var segments: Int
+    /// Events that could not be written, since the start.
+    public var failed: UInt64
+
+    /// Puts one together.
+    public init(open: Int, waiting: Int, bytes: Int, segments: Int, failed: UInt64) {
+        self.open = open
+        self.waiting = waiting
+        self.bytes = bytes
+        self.segments = segments
+        self.failed = failed
+    }
 }
 
 /// An event as a journal keeps it.

@@ -41,10 +41,13 @@ package final class JournalDesk: Sendable {
 
     /// How long what is left waits for its subscription.
     let retention: Duration
-    private let journal: any EventJournal
+    let journal: any EventJournal
     private let state: Mutex<State>
     /// Hears of each obligation for which an event came back.
     private let returned = Mutex<@Sendable (String) -> Void>({ _ in })
+
+    /// What the journal holds; nil if it does not say.
+    package var load: JournalLoad? { journal.load }
 
     init(_ journal: any EventJournal) {
         self.journal = journal

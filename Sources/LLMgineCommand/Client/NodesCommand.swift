@@ -79,9 +79,13 @@ struct NodesCommand: AsyncParsableCommand {
         }
         let memory = status.memory
         let line =
-            "memory for peers: \(NodesCommand.size(memory.exclusive)) exclusive, \(NodesCommand.size(memory.floating)) floating of "
+            "memory for peers: \(NodesCommand.size(memory.exclusive)) exclusive, \(NodesCommand.size(memory.floating)) floating, "
+            + "\(NodesCommand.size(memory.windows ?? 0)) of that unacknowledged, of "
             + "\(NodesCommand.size(memory.budget)), \(memory.waiting) waiting"
-        return ([table.text] + slow + compressed + disk + [line]).joined(separator: "\n")
+        let journal = status.journal.map {
+            "journal: \($0.open) events open, \($0.waiting) waiting, \(NodesCommand.size(UInt64($0.bytes))) in \($0.segments) files, \($0.failed) failed"
+        }
+        return ([table.text] + slow + compressed + disk + [journal, line].compactMap(\.self)).joined(separator: "\n")
     }
 
     private static func room(_ messages: UInt64, _ bytes: UInt64) -> String { "\(messages) / \(size(bytes))" }

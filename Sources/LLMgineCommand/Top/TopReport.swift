@@ -32,6 +32,8 @@ struct TopReport: Encodable {
         var blocked: Int
         var memoryUsed: UInt64
         var memoryBudget: UInt64
+        /// Durable events that are open; nil without a journal.
+        var journalOpen: Int?
     }
 
     /// One subscription of a node.
@@ -108,7 +110,7 @@ struct TopReport: Encodable {
             queued: status?.subscriptions.reduce(0) { $0 &+ $1.queued } ?? 0, subscriptions: status?.subscriptions.count ?? 0,
             links: links.count, outgoing: links.reduce(0) { $0 &+ $1.queuedMessages }, credit: links.reduce(0) { $0 &+ $1.creditMessages },
             blocked: links.reduce(0) { $0 + $1.blocked.count }, memoryUsed: (memory?.exclusive ?? 0) &+ (memory?.floating ?? 0),
-            memoryBudget: memory?.budget ?? 0)
+            memoryBudget: memory?.budget ?? 0, journalOpen: status?.journal?.open)
     }
 
     private static func rows(_ status: NodeStatus, before: NodeStatus?, seconds: Double?) -> [SubscriptionRow] {

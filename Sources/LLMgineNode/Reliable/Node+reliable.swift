@@ -6,8 +6,8 @@ import Synchronization
 
 /// Delivery at least once, as the node wires it up: ``Outlets`` where events go out, an ``Inlet`` a subscription where they come in.
 extension Node {
-    static func outletServices(_ bus: MessageBus) -> OutletServices {
-        OutletServices(limits: RetransmitWindow<Outlet.Parcel>.Limits()) { [weak bus] lost, name in
+    static func outletServices(_ bus: MessageBus, _ office: CreditOffice) -> OutletServices {
+        OutletServices(limits: RetransmitWindow<Outlet.Parcel>.Limits(), office: office) { [weak bus] lost, name in
             for undeliverable in lost {
                 bus?.keep(undelivered: undeliverable.parcel.message, undeliverable.parcel.sequence, for: name, undeliverable.error)
             }

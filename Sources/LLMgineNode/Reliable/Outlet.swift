@@ -23,13 +23,15 @@ final class Outlet: RemoteRoute {
 
     let peer: NodeID
     private let limits: WireLimits
-    private let services: OutletServices
-    private let state: Mutex<State>
+    let services: OutletServices
+    let state: Mutex<State>
 
-    fileprivate struct State {
+    struct State {
         var entry: InterestEntry
         var incarnation: Incarnation
         var window: RetransmitWindow<Parcel>
+        /// What the window has of the node's memory.
+        var lease = WindowLease()
         var link: PeerLink?
         /// What the peer was allowed when it was last here.
         var grant: TopicGrant?
@@ -98,7 +100,7 @@ final class Outlet: RemoteRoute {
         let (offer, lost) = state.withLock { state -> (RemoteOffer, [Undeliverable]) in
             guard !state.isEnded else { return (.closed, []) }
             let bytes = parcel.bytes
-            guard state.window.hasRoom(for: bytes) else {
+            guard state.window.hasRoom(for: bytes), hasMemory(for: bytes, &state) else {
                 guard !state.isDemoted, state.entry.whenFull.blockDeadline != nil else { return (.accepted(evicted: 0, rejected: 1), []) }
                 state.hasTurnedAway = true
                 return (.full, [])
@@ -114,6 +116,9 @@ final class Outlet: RemoteRoute {
     func take(over parcels: [Parcel]) {
         let lost = state.withLock { state in
             for parcel in parcels { state.window.append(parcel, bytes: parcel.bytes, priority: parcel.message.priority) }
+            if !state.lease.covers(state.window.bytes) {
+                services.office.change { state.lease.force(to: state.window.bytes, in: &$0) }
+            }
             return state.pump()
         }
         gaveUp(lost)
@@ -228,6 +233,9 @@ final class Outlet: RemoteRoute {
             return (state.window.removeAll(), state.takeWaiters())
         }
         for waiter in waiters { waiter.resume(returning: false) }
+        services.office.forget(self)
+        ticked()  // it is empty now
+        services.office.serve()
         return parcels
     }
 
@@ -238,6 +246,7 @@ final class Outlet: RemoteRoute {
             return (parcels, state.noteRoom())
         }
         for waiter in waiters { waiter.resume(returning: true) }
+        ticked()
         return parcels
     }
 
@@ -255,6 +264,7 @@ final class Outlet: RemoteRoute {
             }
         }
         let progress = try result.get()
+        giveBack()
         for waiter in progress.waiters { waiter.resume(returning: true) }
         services.settled(progress.settled.map(\.sequence), self)
         gaveUp(progress.lost)
@@ -264,6 +274,7 @@ final class Outlet: RemoteRoute {
         guard !lost.isEmpty else { return }
         services.bury(lost, name)
         services.settled(lost.map(\.parcel.sequence), self)
+        giveBack()
     }
 
     private struct Progress {
@@ -286,8 +297,10 @@ extension Outlet.Parcel {
         self.init(message: message, sequence: late.sequence, expires: message.timeToLive.map { .now + $0 })
     }
 
-    /// What it counts in the window: its payload and about what is around it.
-    fileprivate var bytes: Int { message.payload.readableBytes + 128 }
+    /// What it counts in the window: its payload, its headers and about what is around them.
+    fileprivate var bytes: Int {
+        message.payload.readableBytes + message.headers.pairs.reduce(128) { $0 + $1.name.utf8.count + $1.value.utf8.count }
+    }
 }
 
 extension Outlet.State {
@@ -340,7 +353,7 @@ extension Outlet.State {
         return takeWaiters()
     }
 
-    fileprivate mutating func takeWaiters() -> [CheckedContinuation<Bool, Never>] {
+    mutating func takeWaiters() -> [CheckedContinuation<Bool, Never>] {
         defer { waiters = [] }
         return waiters.map(\.continuation)
     }
@@ -349,6 +362,8 @@ extension Outlet.State {
 /// What all outlets of a node share.
 struct OutletServices: Sendable {
     let limits: RetransmitWindow<Outlet.Parcel>.Limits
+    /// Lends the memory that their windows take.
+    let office: CreditOffice
     /// Puts what cannot be delivered into the dead letters.
     let bury: @Sendable ([Outlet.Undeliverable], String) -> Void
     /// Is told of what an outlet's subscription has settled.

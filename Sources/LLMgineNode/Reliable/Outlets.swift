@@ -41,6 +41,11 @@ final class Outlets: Sendable {
         return Dictionary(outlets.map { ($0.name, $0.count) }.filter { $0.1 > 0 }, uniquingKeysWith: +)
     }
 
+    /// A second has passed.
+    func ticked() {
+        for outlet in state.withLock({ Array($0.outlets.values) }) { outlet.ticked() }
+    }
+
     // MARK: What peers tell
 
     /// The peer has subscribed, for the first time or again.

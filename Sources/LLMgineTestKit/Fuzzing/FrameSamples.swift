@@ -26,6 +26,11 @@ package enum FrameSamples {
         .replyError(ReplyErrorFrame(request: 1, code: LLMgineError.Code.remoteError.rawValue, detail: "no")),
         .replyCredit(ReplyCreditFrame(request: 1, maximumMessages: 4, maximumBytes: 400)),
         .cancel(CancelFrame(request: 1)),
+        .callPart(
+            CallPartFrame(
+                .reply(2), .first(.init(frame: .reply(ReplyFrame(request: 2, isLast: true, message: ByteBuffer())), length: 20)),
+                bytes: ByteBuffer(string: "first"))),
+        .callPart(CallPartFrame(.reply(2), .givenUp)),
         .gossip(GossipFrame(members: [])),
         .renew(RenewFrame()),
         .compressed(compressed),

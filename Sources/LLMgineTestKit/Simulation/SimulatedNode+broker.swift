@@ -268,7 +268,7 @@ extension SimulatedNode {
         case .cancel(let cancel): link.requests[cancel.request]?.cancelled()
         case .ack(let ack): try link.outlets[ack.flow]?.acknowledged(ack, over: link)
         case .hello, .reject, .ping, .pong, .leaving, .goodbye, .moved, .renew, .compressed, .intern, .data, .fragment, .request, .reply,
-            .unknown:
+            .callPart, .unknown:
             throw LLMgineError(.unexpectedFrame, "a frame reached the node that belongs to the link")
         }
     }

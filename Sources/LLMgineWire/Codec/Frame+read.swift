@@ -55,6 +55,7 @@ extension Frame {
         case .replyError: .replyError(try ReplyErrorFrame(reading: &reader))
         case .replyCredit: .replyCredit(try ReplyCreditFrame(reading: &reader))
         case .cancel: .cancel(try CancelFrame(reading: &reader))
+        case .callPart: .callPart(try CallPartFrame(reading: &reader))
         case .gossip: .gossip(try GossipFrame(reading: &reader))
         }
     }

@@ -51,6 +51,7 @@ extension Frame {
         case .replyError(let body): body.write(into: &buffer)
         case .replyCredit(let body): body.write(into: &buffer)
         case .cancel(let body): body.write(into: &buffer)
+        case .callPart(let body): body.write(into: &buffer)
         case .gossip(let body): body.write(into: &buffer)
         case .unknown: break  // refused above
         }

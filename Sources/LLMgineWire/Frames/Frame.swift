@@ -35,6 +35,7 @@ package enum Frame: Sendable, Hashable {
     indirect case replyError(ReplyErrorFrame)
     indirect case replyCredit(ReplyCreditFrame)
     case cancel(CancelFrame)
+    indirect case callPart(CallPartFrame)
 
     // Membership
     indirect case gossip(GossipFrame)
@@ -71,6 +72,7 @@ package enum Frame: Sendable, Hashable {
         case .replyError: .replyError
         case .replyCredit: .replyCredit
         case .cancel: .cancel
+        case .callPart: .callPart
         case .gossip: .gossip
         case .unknown: nil
         }
@@ -105,6 +107,7 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
     case replyError = 0x32
     case replyCredit = 0x33
     case cancel = 0x34
+    case callPart = 0x35
     case gossip = 0x40
 
     /// The name as the protocol description writes it, for logs.
@@ -136,6 +139,7 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
         case .replyError: "REPLY_ERROR"
         case .replyCredit: "REPLY_CREDIT"
         case .cancel: "CANCEL"
+        case .callPart: "CALL_PART"
         case .gossip: "GOSSIP"
         }
     }
@@ -145,7 +149,7 @@ package enum FrameType: UInt8, Sendable, Hashable, CaseIterable {
         switch self {
         case .hello, .reject, .ping, .pong, .leaving, .goodbye, .moved, .compressed: false
         case .renew, .interest, .interestAck, .interestWanted, .intern, .data, .grant, .blocked, .ack, .gap, .fragment, .drain, .drained,
-            .request, .reply, .replyError, .replyCredit, .cancel, .gossip:
+            .request, .reply, .replyError, .replyCredit, .cancel, .callPart, .gossip:
             true
         }
     }

@@ -18,19 +18,27 @@ package struct ReplyFrame: FrameBody {
     }
 
     init(reading reader: inout BodyReader) throws(WireFault) {
-        request = try reader.varint()
-        let last = try reader.u8()
-        guard last <= 1 else { throw .invalidValue }
-        isLast = last == 1
+        self = try ReplyFrame(request: try reader.varint(), readingFields: &reader)
         message = reader.remainder()
         guard message.readableBytes >= MessageIndex.minimumMessage else { throw .truncated }
     }
 
+    /// Everything but the number in front and the message at the end.
+    init(request: UInt64, readingFields reader: inout BodyReader) throws(WireFault) {
+        self.request = request
+        let last = try reader.u8()
+        guard last <= 1 else { throw .invalidValue }
+        isLast = last == 1
+        message = ByteBuffer()
+    }
+
     package func write(into buffer: inout ByteBuffer) {
         buffer.writeVarint(request)
-        buffer.writeInteger(isLast ? 1 : 0, as: UInt8.self)
+        writeFields(into: &buffer)
         buffer.writeImmutableBuffer(message)
     }
+
+    func writeFields(into buffer: inout ByteBuffer) { buffer.writeInteger(isLast ? 1 : 0, as: UInt8.self) }
 
     /// Verifies the message, as ``DataFrame/index(highestIntern:maximumPayload:)`` does, but lets it have no topic.
     /// - Throws: `malformedFrame`, or `limitExceeded` for a payload or list that is too large.

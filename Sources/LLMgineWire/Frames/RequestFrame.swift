@@ -29,22 +29,32 @@ package struct RequestFrame: FrameBody {
     }
 
     init(reading reader: inout BodyReader) throws(WireFault) {
-        request = try reader.varint()
-        flow = try reader.varint32()
-        deadline = try reader.milliseconds()
-        replyMessages = try reader.varint()
-        replyBytes = try reader.varint()
+        self = try RequestFrame(request: try reader.varint(), readingFields: &reader)
         message = reader.remainder()
         guard message.readableBytes >= MessageIndex.minimumMessage else { throw .truncated }
     }
 
+    /// Everything but the number in front and the message at the end.
+    init(request: UInt64, readingFields reader: inout BodyReader) throws(WireFault) {
+        self.request = request
+        flow = try reader.varint32()
+        deadline = try reader.milliseconds()
+        replyMessages = try reader.varint()
+        replyBytes = try reader.varint()
+        message = ByteBuffer()
+    }
+
     package func write(into buffer: inout ByteBuffer) {
         buffer.writeVarint(request)
+        writeFields(into: &buffer)
+        buffer.writeImmutableBuffer(message)
+    }
+
+    func writeFields(into buffer: inout ByteBuffer) {
         buffer.writeVarint(flow)
         buffer.writeMilliseconds(deadline)
         buffer.writeVarint(replyMessages)
         buffer.writeVarint(replyBytes)
-        buffer.writeImmutableBuffer(message)
     }
 
     /// Verifies the message, as ``DataFrame/index(highestIntern:maximumPayload:)`` does.
