@@ -119,7 +119,7 @@ extension Outbox {
         ids.append(flows[place / 4].id)
     }
 
-    private mutating func announceGap(_ place: Int) {
+    mutating func announceGap(_ place: Int) {
         let (evicted, expired) = (queues[place].gap, queues[place].expired)
         guard evicted + expired > 0, let priority = Priority(rawValue: UInt8(truncatingIfNeeded: place & 3)) else { return }
         let flow = flows[place / 4].id

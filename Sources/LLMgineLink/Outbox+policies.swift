@@ -85,9 +85,12 @@ extension Outbox {
         mindedFlows += change
     }
 
-    /// Messages for a flow are gone that were kept elsewhere: the next one tells the peer.
+    /// Messages for a flow are gone that were kept elsewhere, whatever their class was: the next ordinary one tells the peer, or a frame of its own
+    /// if none waits, for it may be long before one comes.
     package mutating func lost(_ count: Int, flow id: UInt32) {
-        if let place = place(of: id, .normal) { queues[place].gap += count }
+        guard let place = place(of: id, .normal) else { return }
+        queues[place].gap += count
+        if queues[place].messages == 0 { announceGap(place) }
     }
 
     // MARK: Pace

@@ -196,7 +196,9 @@ extension Node {
         }
         switch entry.kind {
         case .events where entry.reliable != nil: outlets.opened(entry, over: link)
-        case .events: bus.addRemote(link.opened(entry, disk: (bus.configuration.spillDirectory, configuration.maximumSpill)))
+        case .events:
+            let disk = (bus.configuration.spillDirectory, configuration.maximumSpill)
+            bus.addRemote(link.opened(entry, disk: disk, isUplink: configuration.kind == .leaf))
         case .responder: bus.desk.responderAdded(entry, node: link.peer, link: id, over: link)
         }
     }

@@ -68,8 +68,10 @@ final class PeerLink: RemoteLink {
     func route(flows: [UInt32]) -> any RemoteRoute { LinkRoute(link: self, flows: flows) }
 
     /// The peer has subscribed: what matches may be queued for it from now on.
-    /// - Parameter disk: where and how much of it a subscription may have that goes on over the disk.
-    func opened(_ entry: InterestEntry, disk: (directory: String, maximumBytes: Int)) -> RemoteFlow {
+    /// - Parameters:
+    ///   - disk: where and how much of it a subscription may have that goes on over the disk.
+    ///   - isUplink: whether this node is a leaf, and the peer its hub.
+    func opened(_ entry: InterestEntry, disk: (directory: String, maximumBytes: Int), isUplink: Bool) -> RemoteFlow {
         let flow: RemoteFlow
         if case .spill(let wanted) = entry.whenFull {
             let route = SpillRoute(
@@ -77,7 +79,7 @@ final class PeerLink: RemoteLink {
             state.withLock { $0.spills[entry.flow] = route }
             flow = RemoteFlow(by: .own(route), flow: entry.flow, filters: entry.filters, group: entry.group)
         } else {
-            flow = RemoteFlow(link: self, flow: entry.flow, filters: entry.filters, group: entry.group)
+            flow = RemoteFlow(link: self, flow: entry.flow, filters: entry.filters, group: entry.group, isUplink: isUplink)
         }
         state.withLock { $0.routes[entry.flow] = flow }
         connection.update { outbox in

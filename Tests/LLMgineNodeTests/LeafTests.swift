@@ -116,6 +116,28 @@ private struct Seen: Sendable, Hashable {
         await stop([two] + nodes)
     }
 
+    @Test func `leaves it to its hub which member of a group gets what it publishes`() async throws {
+        let nodes = try await cluster.mesh(["a", "b"])
+        let (one, two) = (try await leaf("one", at: nodes[0]), try await leaf("two", at: nodes[1]))
+        let inbox = Inbox<Int>()
+        for node in [one, two] + nodes {
+            let options = SubscriptionOptions(group: "workers")
+            let member = try await node.bus.subscribe("work", options: options) { (message: Message, _) in
+                inbox.add(Int(String(buffer: message.payload)) ?? 0)
+            }
+            try await member.established()
+        }
+        let last = Inbox<Int>()
+        let everyone = try await two.bus.subscribe("work.end") { (_: Message, _) in last.add(0) }
+        try await everyone.established()
+        for number in 1...40 { try await one.bus.publish(message("work", "\(number)")) }
+        #expect(await inbox.wait(for: 40).sorted() == Array(1...40))
+        try await one.bus.publish(message("work.end"))
+        _ = await last.wait(for: 1)
+        await stop([one, two] + nodes)
+        #expect(await inbox.wait(for: 40).count == 40)
+    }
+
     @Test func `works on at once when its hub is gone, and gets nothing twice`() async throws {
         let nodes = try await cluster.mesh(["a", "b", "c"])
         let one = try await leaf("one", at: nodes[0], nodes[1])

@@ -20,13 +20,16 @@ import Synchronization
     let refusal: LLMgineError?
     /// Whether this node's own subscriptions may get what is published here.
     let isOpen: Bool
+    /// Whether it goes to the hub of this node, which chooses one member of each group among all of the cluster.
+    let isRelayed: Bool
     /// The only target, if it is a subscription of this node and nothing is asked before.
     private let sole: Unmanaged<AnySubscriber>?
 
     init(
         locals: [AnySubscriber], remotes: [any RemoteRoute], groups: [RouteGroup], filters: FilterChain?, refusal: LLMgineError? = nil,
-        isOpen: Bool = true
+        isOpen: Bool = true, isRelayed: Bool = false
     ) {
+        self.isRelayed = isRelayed
         let isSole = locals.count == 1 && remotes.isEmpty && groups.isEmpty && filters == nil && refusal == nil
         unsafe sole = isSole ? Unmanaged.passUnretained(locals[0]) : nil
         self.locals = locals
@@ -200,12 +203,15 @@ final class Router: Sendable {
                 if let group = flow.group { groups[group, default: ([], [])].flows.append(flow) } else { flows.append(flow) }
             }
         }
+        // A member on this leaf is one among those that the hub knows: were it served here as well, two would get the event.
+        let isRelayed = flows.contains { $0.isUplink }
+        if isRelayed { groups = [:] }
         return Route(
             locals: locals.sorted(by: AnySubscriber.isOfferedBefore),
             remotes: routes(to: flows),
             groups: groups.sorted { $0.key < $1.key }.map { name, members in
                 RouteGroup(name: name, locals: members.locals, remotes: members.flows.map { $0.way.route(to: [$0.flow]) })
-            }, filters: filters, refusal: rules?.publish(topic), isOpen: isOpen)
+            }, filters: filters, refusal: rules?.publish(topic), isOpen: isOpen, isRelayed: isRelayed)
     }
 
     /// One copy of an event goes to each way, however many flows lie at its end.
@@ -300,12 +306,15 @@ package final class RemoteFlow: Sendable {
     package let flow: UInt32
     package let filters: [TopicFilter]
     package let group: String?
+    /// Whether it stands for all that the hub of this node, a leaf, knows.
+    package let isUplink: Bool
 
-    package convenience init(link: any RemoteLink, flow: UInt32, filters: [TopicFilter], group: String?) {
-        self.init(by: .link(link), flow: flow, filters: filters, group: group)
+    package convenience init(link: any RemoteLink, flow: UInt32, filters: [TopicFilter], group: String?, isUplink: Bool = false) {
+        self.init(by: .link(link), flow: flow, filters: filters, group: group, isUplink: isUplink)
     }
 
-    package init(by way: Way, flow: UInt32, filters: [TopicFilter], group: String?) {
+    package init(by way: Way, flow: UInt32, filters: [TopicFilter], group: String?, isUplink: Bool = false) {
+        self.isUplink = isUplink
         self.way = way
         self.flow = flow
         self.filters = filters

@@ -61,7 +61,7 @@ extension Route {
         guard !subscribers.isEmpty else { return self }
         var groups = groups
         for subscriber in subscribers {
-            guard let name = subscriber.options.group else { continue }
+            guard !isRelayed, let name = subscriber.options.group else { continue }
             if let index = groups.firstIndex(where: { $0.name == name }) {
                 groups[index] = RouteGroup(name: name, locals: groups[index].locals + [subscriber], remotes: groups[index].remotes)
             } else {
@@ -70,6 +70,7 @@ extension Route {
         }
         let locals = locals + subscribers.filter { $0.options.group == nil }
         return Route(
-            locals: locals.sorted(by: AnySubscriber.isOfferedBefore), remotes: remotes, groups: groups, filters: filters, refusal: refusal)
+            locals: locals.sorted(by: AnySubscriber.isOfferedBefore), remotes: remotes, groups: groups, filters: filters, refusal: refusal,
+            isRelayed: isRelayed)
     }
 }
