@@ -4,6 +4,11 @@ struct Table {
 
     init(_ head: String...) { rows = [head] }
 
+    /// A row for each element, and a column for each head.
+    init<Row>(of rows: [Row], _ columns: (head: String, cell: (Row) -> String)...) {
+        self.rows = [columns.map(\.head)] + rows.map { row in columns.map { $0.cell(row) } }
+    }
+
     mutating func add(_ cells: String...) { rows.append(cells) }
 
     var text: String { lines.joined(separator: "\n") }

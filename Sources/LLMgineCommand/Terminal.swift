@@ -1,4 +1,5 @@
 import Glibc
+import LLMgineObservability
 
 /// Standard output and standard error, a line at a time and without a buffer, so that a pipe sees a line when it is written.
 enum Terminal {
@@ -18,17 +19,7 @@ enum Terminal {
     static func complain(_ line: String) { _ = write("llmgine: \(line)\n", to: STDERR_FILENO) }
 
     private static func write(_ text: String, to descriptor: CInt) -> Bool {
-        let bytes = Array(text.utf8)
-        var written = 0
-        while written < bytes.count {
-            // The pointer stays inside the array: `written` is less than its count, and the length is what is left.
-            let count = unsafe bytes.withUnsafeBytes {
-                unsafe Glibc.write(descriptor, $0.baseAddress?.advanced(by: written), bytes.count - written)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return false }
-            written += count
-        }
-        return true
+        let bytes = [UInt8](text.utf8)
+        return Descriptor.write(bytes, to: descriptor) == bytes.count
     }
 }

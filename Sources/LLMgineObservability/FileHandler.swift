@@ -54,19 +54,8 @@ public final class FileHandler: ObservabilityHandler {
     /// Writes what was gathered. What the disk does not take is dropped and counted in ``lostBytes``.
     public func flush() {
         pending.withLock { pending in
-            var written = 0
-            while written < pending.count {
-                let wrote = unsafe pending.withUnsafeBytes { bytes in
-                    // `written` is below the count; the call keeps no pointer.
-                    unsafe Platform.write(file, bytes.baseAddress.map { unsafe $0 + written }, bytes.count - written)
-                }
-                if wrote > 0 {
-                    written += wrote
-                } else if wrote < 0, errno != EINTR {
-                    lost.add(pending.count - written, ordering: .relaxed)
-                    break
-                }
-            }
+            let written = Descriptor.write(pending, to: file)
+            if written < pending.count { lost.add(pending.count - written, ordering: .relaxed) }
             pending.removeAll(keepingCapacity: true)
         }
     }

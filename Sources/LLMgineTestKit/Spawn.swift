@@ -1,4 +1,5 @@
 import LLMgineCore
+import LLMgineObservability
 import Synchronization
 
 #if canImport(Glibc)
@@ -78,13 +79,8 @@ struct Spawn {
 
     /// - Throws: `connectionClosed` if nobody reads.
     static func write(_ bytes: [UInt8], to descriptor: Int32) throws(LLMgineError) {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            // The slice is as long as the call is told, and the call keeps no pointer to it.
-            let count = unsafe rest.withUnsafeBytes { unsafe Platform.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw LLMgineError(.connectionClosed, "the process does not read its input any more") }
-            rest = rest.dropFirst(count)
+        guard Descriptor.write(bytes, to: descriptor) == bytes.count else {
+            throw LLMgineError(.connectionClosed, "the process does not read its input any more")
         }
     }
 
@@ -129,7 +125,7 @@ struct Spawn {
     }
 }
 
-/// The system calls that have the names of methods.
+/// The system call that has the name of a method.
 private enum Platform {
     static func read(_ file: Int32, _ start: UnsafeMutableRawPointer?, _ count: Int) -> Int {
         #if canImport(Glibc)
@@ -138,16 +134,6 @@ private enum Platform {
             unsafe Musl.read(file, start, count)
         #else
             unsafe Darwin.read(file, start, count)
-        #endif
-    }
-
-    static func write(_ file: Int32, _ start: UnsafeRawPointer?, _ count: Int) -> Int {
-        #if canImport(Glibc)
-            unsafe Glibc.write(file, start, count)
-        #elseif canImport(Musl)
-            unsafe Musl.write(file, start, count)
-        #else
-            unsafe Darwin.write(file, start, count)
         #endif
     }
 }

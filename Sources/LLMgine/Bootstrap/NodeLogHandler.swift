@@ -2,14 +2,6 @@ import LLMgineObservability
 public import Logging
 import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
-
 /// Writes log lines as a node's settings ask for them: one line for people, or one JSON object.
 ///
 /// A logger is made with it where it is needed; nothing here is global, so an application keeps the handler that it has installed for itself.
@@ -95,25 +87,7 @@ enum StandardError {
     private static let lock = Mutex(())
 
     @Sendable static func write(_ line: String) {
-        let bytes = [UInt8](line.utf8)
-        lock.withLock { _ in
-            unsafe bytes.withUnsafeBytes { buffer in
-                // The buffer lives for the call, which keeps no pointer; a line that standard error does not take is nobody's loss.
-                _ = unsafe Platform.write(STDERR_FILENO, buffer.baseAddress, buffer.count)
-            }
-        }
-    }
-}
-
-/// The system call that has the name of a method.
-private enum Platform {
-    static func write(_ file: Int32, _ start: UnsafeRawPointer?, _ count: Int) -> Int {
-        #if canImport(Glibc)
-            unsafe Glibc.write(file, start, count)
-        #elseif canImport(Musl)
-            unsafe Musl.write(file, start, count)
-        #else
-            unsafe Darwin.write(file, start, count)
-        #endif
+        // A line that standard error does not take is nobody's loss.
+        lock.withLock { _ in _ = Descriptor.write([UInt8](line.utf8), to: 2) }
     }
 }

@@ -60,17 +60,24 @@ extension MessageBus {
         _ event: E, to topic: Topic, number: UInt64, options: PublishOptions
     ) async throws(LLMgineError) -> PublishReceipt {
         guard observability.tracer.isEnabled else {
-            return try await publish(event, to: topic, number: number, options: options, trace: options.trace)
+            return try checked(await publish(event, to: topic, number: number, options: options, trace: options.trace))
         }
         let (trace, span) = observability.tracer.begin(.publish, topic, below: options.trace)
         do throws(LLMgineError) {
-            let receipt = try await publish(event, to: topic, number: number, options: options, trace: trace)
+            let receipt = try checked(await publish(event, to: topic, number: number, options: options, trace: trace))
             span?.end(on: observability.tracer, notes: [.messageID(receipt.id), .eventType(E.eventType)])
             return receipt
         } catch {
             span?.end(on: observability.tracer, error: error)
             throw error
         }
+    }
+
+    /// Nobody got an event that found all its subscriptions closed because the bus has stopped meanwhile: its publisher is told so.
+    /// - Throws: `stopped`.
+    private func checked(_ receipt: PublishReceipt) throws(LLMgineError) -> PublishReceipt {
+        if receipt.matched == 0 { try checkRunning() }
+        return receipt
     }
 
     /// The usual case, which needs no suspension point and so no frame of its own: no tracing, and one subscription on this node that has room.
@@ -89,7 +96,10 @@ extension MessageBus {
                 event, sequence: number, extras: extras, topic: topic, session: options.session, priority: options.priority)
         }
         guard let offer else { return nil }
-        if case .full = offer { return nil }
+        switch offer {
+        case .full, .closed: return nil
+        case .accepted, .rejected: break
+        }
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
         receipt.count(offer)
         return receipt
@@ -190,12 +200,12 @@ extension MessageBus {
 
     @inline(never)  // as for events
     private func publish(_ message: Message, numbered number: UInt64, from leaf: Relayed?) async throws(LLMgineError) -> PublishReceipt {
-        guard observability.tracer.isEnabled else { return try await publish(message, number: number, from: leaf) }
+        guard observability.tracer.isEnabled else { return try checked(await publish(message, number: number, from: leaf)) }
         let (trace, span) = observability.tracer.begin(.publish, message.topic, below: message.trace)
         var message = message
         message.trace = trace
         do throws(LLMgineError) {
-            let receipt = try await publish(message, number: number, from: leaf)
+            let receipt = try checked(await publish(message, number: number, from: leaf))
             span?.end(on: observability.tracer, notes: [.messageID(receipt.id), .bodySize(message.payload.readableBytes)])
             return receipt
         } catch {

@@ -22,7 +22,9 @@ public protocol EventJournal: AnyObject, Sendable {
 }
 
 extension EventJournal {
+    /// Nil: it does not say.
     public var load: JournalLoad? { nil }
+    /// Tells nothing.
     public func observeSyncs(_ note: @escaping @Sendable (Duration) -> Void) {}
 }
 

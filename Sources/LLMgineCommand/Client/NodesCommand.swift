@@ -1,9 +1,5 @@
 import ArgumentParser
 import LLMgine
-import NIOCore
-
-import struct FoundationEssentials.Data
-import class FoundationEssentials.JSONDecoder
 
 struct NodesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,18 +17,11 @@ struct NodesCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Client.with(client) { client in
-            let question = Message(topic: try Node.statusTopic(client.hub), payload: ByteBuffer())
-            let reply = try await client.node.bus.request(question, options: RequestOptions(deadline: .seconds(5))).first()
             if json {
-                Terminal.say(String(decoding: reply.payload.readableBytesView, as: UTF8.self))
+                Terminal.say(try await client.statusText(of: client.hub))
                 return
             }
-            let status: NodeStatus
-            do {
-                status = try JSONDecoder().decode(NodeStatus.self, from: Data(reply.payload.readableBytesView))
-            } catch {
-                throw LLMgineError(.badPayload, "the status of \(client.hub) is of another version", cause: error)
-            }
+            let status = try await client.status(of: client.hub)
             Terminal.say(table(status))
             Terminal.say(links(status))
             for refused in status.refused ?? [] {

@@ -1,10 +1,7 @@
 import ArgumentParser
 import LLMgine
-import NIOCore
 import UnixSignals
 
-import struct FoundationEssentials.Data
-import class FoundationEssentials.JSONDecoder
 import class FoundationEssentials.JSONEncoder
 
 struct TopCommand: AsyncParsableCommand {
@@ -78,25 +75,14 @@ struct TopCommand: AsyncParsableCommand {
 
     /// Asks the hub, and through it every node that the hub is linked to, all at once. One that does not answer in time is shown without figures.
     private func look(through client: Client) async throws -> TopReport.Look {
-        let hub = try await TopCommand.status(of: client.hub, client.node.bus, within: .seconds(5))
+        let hub = try await client.status(of: client.hub)
         let others = hub.members.filter { $0.state == "linked" || $0.state == "leaving" }.map(\.node)
-        let bus = client.node.bus
         let statuses = await withTaskGroup(of: NodeStatus?.self) { tasks in
             for node in others {
-                tasks.addTask { try? await TopCommand.status(of: node, bus, within: .seconds(2)) }
+                tasks.addTask { try? await client.status(of: node, within: .seconds(2)) }
             }
             return await tasks.reduce(into: [hub]) { if let status = $1 { $0.append(status) } }
         }
         return TopReport.Look(at: .now, statuses: statuses.sorted { $0.node < $1.node }, members: hub.members)
-    }
-
-    private static func status(of node: NodeID, _ bus: MessageBus, within deadline: Duration) async throws -> NodeStatus {
-        let question = Message(topic: try Node.statusTopic(node), payload: ByteBuffer())
-        let reply = try await bus.request(question, options: RequestOptions(deadline: deadline)).first()
-        do {
-            return try JSONDecoder().decode(NodeStatus.self, from: Data(reply.payload.readableBytesView))
-        } catch {
-            throw LLMgineError(.badPayload, "the status of \(node) is of another version", cause: error)
-        }
     }
 }

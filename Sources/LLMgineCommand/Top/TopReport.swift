@@ -148,28 +148,33 @@ extension NodeStatus {
 extension TopReport {
     /// The report as a screen of so many rows and columns; all of it if there is no screen.
     func lines(for size: (rows: Int, columns: Int)?) -> [String] {
-        var lines = [headline, ""]
-        var table = Table("NODE", "STATE", "HANDLED/S", "LOST/S", "QUEUED", "SUBS", "LINKS", "OUTGOING", "CREDIT", "BLOCKED", "MEMORY")
-        for row in nodes {
-            table.add(
-                row.node, row.state, TopReport.text(row.handledPerSecond), TopReport.text(row.lostPerSecond), "\(row.queued)",
-                "\(row.subscriptions)", "\(row.links)", "\(row.outgoing)", "\(row.credit)", "\(row.blocked)",
-                row.memoryBudget == 0 ? "-" : "\(row.memoryUsed * 100 / row.memoryBudget) %")
-        }
-        lines += table.lines
-        if !slow.isEmpty {
-            var table = Table("SLOW SUBSCRIBER", "NODE", "CLASS", "WAITING", "PUBLISHERS ON")
-            for row in slow.prefix(10) {
-                table.add(
-                    row.subscription, row.node, row.priority, "\(row.messages)", row.publishers)
-            }
-            lines += [""] + table.lines
-        }
-        var rest = Table("SUBSCRIPTION", "NODE", "HANDLED/S", "QUEUED", "LOST")
-        for row in subscriptions { rest.add(row.name, row.node, TopReport.text(row.handledPerSecond), "\(row.queued)", "\(row.lost)") }
-        lines += [""] + rest.lines
+        var lines = [headline, ""] + nodeTable.lines
+        if !slow.isEmpty { lines += [""] + slowTable.lines }
+        lines += [""] + subscriptionTable.lines
         guard let size else { return lines }
         return lines.prefix(max(1, size.rows - 1)).map { String($0.prefix(size.columns)) }
+    }
+
+    private var nodeTable: Table {
+        Table(
+            of: nodes, ("NODE", \.node), ("STATE", \.state), ("HANDLED/S", { TopReport.text($0.handledPerSecond) }),
+            ("LOST/S", { TopReport.text($0.lostPerSecond) }), ("QUEUED", { "\($0.queued)" }), ("SUBS", { "\($0.subscriptions)" }),
+            ("LINKS", { "\($0.links)" }), ("OUTGOING", { "\($0.outgoing)" }), ("CREDIT", { "\($0.credit)" }),
+            ("BLOCKED", { "\($0.blocked)" }),
+            ("JOURNAL", { $0.journalOpen.map { "\($0)" } ?? "-" }),
+            ("MEMORY", { $0.memoryBudget == 0 ? "-" : "\($0.memoryUsed * 100 / $0.memoryBudget) %" }))
+    }
+
+    private var slowTable: Table {
+        Table(
+            of: Array(slow.prefix(10)), ("SLOW SUBSCRIBER", \.subscription), ("NODE", \.node), ("CLASS", \.priority),
+            ("WAITING", { "\($0.messages)" }), ("PUBLISHERS ON", \.publishers))
+    }
+
+    private var subscriptionTable: Table {
+        Table(
+            of: subscriptions, ("SUBSCRIPTION", \.name), ("NODE", \.node), ("HANDLED/S", { TopReport.text($0.handledPerSecond) }),
+            ("QUEUED", { "\($0.queued)" }), ("LOST", { "\($0.lost)" }))
     }
 
     private var headline: String {
