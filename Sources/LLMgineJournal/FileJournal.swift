@@ -71,8 +71,10 @@ public final class FileJournal: EventJournal {
         let recovery = try JournalRecovery(folder)
         var state = State(table: recovery.table, next: recovery.last + 1, left: recovery.open)
         state.statistics.quarantined = recovery.damaged.count
-        for (name, bytes) in recovery.cut {
-            logger?.warning("the end of a file of the journal was torn", metadata: ["file": "\(path)/\(name)", "bytes": "\(bytes)"])
+        for (name, bytes, isKept) in recovery.cut {
+            logger?.warning(
+                "the end of a file of the journal was torn",
+                metadata: ["file": "\(path)/\(name)", "bytes": "\(bytes)", "kept": "\(isKept)"])
         }
         for missing in recovery.missing {
             logger?.critical(

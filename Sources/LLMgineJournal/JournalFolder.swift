@@ -114,17 +114,28 @@ final class JournalFolder: Sendable {
 
     func remove(_ name: String) { _ = unsafe unlink("\(path)/\(name)") }
 
-    /// Cuts a file off. What is cut is kept beside it under the name of the segment and `.tail`.
-    func cut(_ name: String, at length: Int, keeping tail: ByteBuffer) throws(LLMgineError) {
-        if tail.readableBytes > 0 {
-            let kept = try make(try free("\(name).tail"))
-            try kept.append(tail)
-            try kept.sync()
-        }
+    /// Cuts a file off. What is cut is kept beside it under the name of the segment and `.tail`, if there is room for it on the disk, at the latest once it
+    /// is cut off. A disk that is full must not keep a node from starting, and no publish ever returned for what was torn.
+    /// - Returns: whether it is kept.
+    func cut(_ name: String, at length: Int, keeping tail: ByteBuffer) throws(LLMgineError) -> Bool {
+        let isKept = keeps(tail, of: name)
         guard unsafe truncate("\(path)/\(name)", off_t(length)) == 0 else {
             throw JournalFolder.failure("\(path)/\(name)", "cannot be cut off")
         }
         try sync(name)
+        return isKept || keeps(tail, of: name)
+    }
+
+    private func keeps(_ tail: ByteBuffer, of name: String) -> Bool {
+        guard let place = try? free("\(name).tail"), let file = try? make(place) else { return false }
+        do throws(LLMgineError) {
+            try file.append(tail)
+            try file.sync()
+            return true
+        } catch {
+            remove(place)
+            return false
+        }
     }
 
     /// Has what an earlier process wrote to a file on the disk.

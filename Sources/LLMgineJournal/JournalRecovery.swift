@@ -13,8 +13,8 @@ struct JournalRecovery {
     var damaged: [String] = []
     /// All open events, if some of them are in damaged files: to be written anew. Otherwise empty.
     var carried: [JournaledEvent] = []
-    /// Files whose end was torn, and how many bytes that were.
-    var cut: [(name: String, bytes: Int)] = []
+    /// Files whose end was torn, how many bytes that were, and whether they are kept.
+    var cut: [(name: String, bytes: Int, isKept: Bool)] = []
     /// Records between two files that are in neither.
     var missing: [ClosedRange<UInt64>] = []
 
@@ -40,9 +40,8 @@ struct JournalRecovery {
                 continue
             }
             if !scan.tail.isEmpty {
-                cut.append((name, scan.tail.count))
                 let tail = contents.getSlice(at: contents.readerIndex + scan.tail.lowerBound, length: scan.tail.count) ?? ByteBuffer()
-                try folder.cut(name, at: scan.soundBytes, keeping: tail)
+                cut.append((name, scan.tail.count, try folder.cut(name, at: scan.soundBytes, keeping: tail)))
             } else if isLast {
                 // The next file is begun only when this one is on the disk as a whole, whoever wrote it.
                 try folder.sync(name)

@@ -3,7 +3,16 @@ import LLMgineCore
 import LLMgineJournal
 import LLMgineTestKit
 import NIOCore
+import Synchronization
 import Testing
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
 
 @Suite struct `A journal whose file was damaged` {
     /// The bytes of a file with four events, and where each record ends.
@@ -19,6 +28,29 @@ import Testing
         await journal.close()
         let name = try #require(place.segments.first)
         return (try place.bytes(name), name, ends)
+    }
+
+    @Test func `starts on a full disk too when the end was torn, and keeps what was torn if there is room once it is cut off`() async throws
+    {
+        let (bytes, name, ends) = try await sample()
+        let torn = Array(bytes[..<(ends[4] - 7)])
+        for isFull in [true, false] {
+            let place = try Place.with(torn, called: name)
+            defer { place.remove() }
+            let tries = Mutex(0)
+            let faults = DiskFaults(write: { _ in
+                tries.withLock { tries in
+                    tries += 1
+                    return isFull || tries == 1 ? (3, ENOSPC) : nil
+                }
+            })
+            let journal = try FileJournal(path: place.path, options: .init(), logger: nil, faults: faults)
+            #expect(journal.takeEssences() == (1...3).map { Essence(event($0)) })
+            #expect(try place.bytes(name).count == ends[3])
+            #expect(place.names.contains("\(name).tail") != isFull)
+            if !isFull { #expect(try place.bytes("\(name).tail") == Array(torn[ends[3]...])) }
+            await journal.close()
+        }
     }
 
     @Test func `serves what was whole when the end was torn, at whatever byte`() async throws {
