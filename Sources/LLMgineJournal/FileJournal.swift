@@ -11,7 +11,7 @@ import Synchronization
 /// the price of one `fdatasync` is shared by all who wait for it; nobody waits for others to come. What cannot be written is an error to who
 /// wanted it, and leaves no trace.
 ///
-/// A file whose end was torn by a crash is cut off behind its last sound record, and what was cut is kept beside it. A file that is damaged in its
+/// A file whose end was torn by a crash is cut off behind its last sound record, and what was cut is kept beside it if there is room. A file that is damaged in its
 /// middle is set aside as `.quarantined` and never deleted; what is sound in it is carried over, and ``Statistics/quarantined`` counts it.
 ///
 /// ```swift
