@@ -23,8 +23,7 @@ package struct WindowLease: Sendable, Hashable {
         let free = budget.freeForWindows
         let share = (held + free) / 2
         guard needs <= (isEmpty ? held + free : share) else { return (isEmpty ? needs : needs * 2) - held }
-        let wanted = (needs + WindowLease.step - 1) / WindowLease.step * WindowLease.step
-        change(to: max(needs, min(wanted, share)), in: &budget)
+        change(to: max(needs, min(WindowLease.inSteps(needs), share)), in: &budget)
         return nil
     }
 
@@ -38,9 +37,10 @@ package struct WindowLease: Sendable, Hashable {
 
     /// Gives back what so many bytes in the window do not need.
     package mutating func shrink(to bytes: Int, in budget: inout CreditBudget) {
-        let needs = UInt64(clamping: bytes)
-        change(to: min(held, (needs + WindowLease.step - 1) / WindowLease.step * WindowLease.step), in: &budget)
+        change(to: min(held, WindowLease.inSteps(UInt64(clamping: bytes))), in: &budget)
     }
+
+    private static func inSteps(_ bytes: UInt64) -> UInt64 { (bytes + step - 1) / step * step }
 
     private mutating func change(to now: UInt64, in budget: inout CreditBudget) {
         budget.windowChanged(from: held, to: now)

@@ -32,20 +32,20 @@ extension Outbox {
         let lane = lane(for: ids, topic: numbers.topic)
         let index = Int(message.priority.rawValue)
         var evicted = 0
-        if isCrowded(lane, index, measure.bound) {
-            if let place = refuser(lane, index, measure.bound) {
+        let crowd = crowd(lane, index, measure.bound)
+        if crowd.full > 0 {
+            if let place = crowd.holder {
                 turnAway(place)
                 return .full
             }
-            let takers = takers(among: ids, index, measure.bound)
-            let rejected = lanes[lane].slots.count - takers.count
-            if rejected > 0 {
-                guard !takers.isEmpty else { return .queued(evicted: 0, rejected: rejected) }
+            if crowd.refusing > 0 {
+                let takers = takers(among: ids, index, measure.bound)
+                guard !takers.isEmpty else { return .queued(evicted: 0, rejected: crowd.refusing) }
                 guard case .queued(let evicted, let more) = try putSome(message, sequence: sequence, to: takers, at: now, expires: expires)
                 else {
                     return .full
                 }
-                return .queued(evicted: evicted, rejected: rejected + more)
+                return .queued(evicted: evicted, rejected: crowd.refusing + more)
             }
             evicted = makeRoom(lane, index, measure.bound)
         }
@@ -79,16 +79,24 @@ extension Outbox {
 
     // MARK: Room
 
-    @inline(__always)  // the compiler copies the whole outbox for the call of a function that only reads it
-    private func isCrowded(_ lane: Int, _ index: Int, _ bytes: Int) -> Bool {
-        for slot in lanes[lane].slots where queues[slot * 4 + index].isFull(limits, adding: bytes) { return true }
-        return false
+    /// The queues of one set of flows that have no room for a message.
+    private struct Crowd {
+        var full = 0
+        /// How many of them refuse it.
+        var refusing = 0
+        /// The first whose policy is that the publisher waits.
+        var holder: Int?
     }
 
-    /// A full queue whose policy is that the publisher waits.
-    private func refuser(_ lane: Int, _ index: Int, _ bytes: Int) -> Int? {
-        let slot = lanes[lane].slots.first { flows[$0].holdsPublishers && queues[$0 * 4 + index].isFull(limits, adding: bytes) }
-        return slot.map { $0 * 4 + index }
+    @inline(__always)  // the compiler copies the whole outbox for the call of a function that only reads it
+    private func crowd(_ lane: Int, _ index: Int, _ bytes: Int) -> Crowd {
+        var crowd = Crowd()
+        for slot in lanes[lane].slots where queues[slot * 4 + index].isFull(limits, adding: bytes) {
+            crowd.full += 1
+            if flows[slot].isRefusing { crowd.refusing += 1 }
+            if crowd.holder == nil, flows[slot].holdsPublishers { crowd.holder = slot * 4 + index }
+        }
+        return crowd
     }
 
     mutating func turnAway(_ place: Int) {
@@ -101,16 +109,14 @@ extension Outbox {
     private func takers(among ids: [UInt32], _ index: Int, _ bytes: Int) -> [UInt32] {
         ids.filter { id in
             guard let slot = slots[id] else { return false }
-            return flows[slot].whenFull != .rejectNew || !queues[slot * 4 + index].isFull(limits, adding: bytes)
+            return !flows[slot].isRefusing || !queues[slot * 4 + index].isFull(limits, adding: bytes)
         }
     }
 
     /// The oldest go where there is no room. - Returns: how many went.
     private mutating func makeRoom(_ lane: Int, _ index: Int, _ bytes: Int) -> Int {
         var evicted = 0
-        for slot in lanes[lane].slots {
-            while queues[slot * 4 + index].isFull(limits, adding: bytes), queues[slot * 4 + index].evictOldest() { evicted += 1 }
-        }
+        for slot in lanes[lane].slots { evicted += queues[slot * 4 + index].makeRoom(limits, adding: bytes) }
         return evicted
     }
 

@@ -61,6 +61,7 @@ extension Outbox {
     /// Sends the head of one queue to every flow that waits for the same messages and can pay. False when there is nothing to send.
     private mutating func sendHead(of place: Int, into drained: inout Drained) -> Bool {
         guard queues[place].parcel == 0 else { return false }  // begun by another flow since the place had got its turn
+        queues[place].settle()
         if hasDeadlines { queues[place].expire(at: now) }
         guard let piece = queues[place].pieces.first else {
             if queues[place].heldCount > 0 { sayBlocked(place, before: nil) }
@@ -77,7 +78,9 @@ extension Outbox {
         pay(place, cut, &ids)
         if isLong { payers.append(place) }
         if piece.chunk.places.count > 1 {
-            for other in piece.chunk.places where other != place && ids.count < WireLimits.flowsPerData && shares(other, piece, cut) {
+            for other in piece.chunk.places where other != place && ids.count < WireLimits.flowsPerData {
+                queues[other].settle()
+                guard shares(other, piece, cut) else { continue }
                 pay(other, cut, &ids)
                 if isLong { payers.append(other) }
             }

@@ -8,18 +8,25 @@ extension Outbox {
     struct Flow {
         let id: UInt32
         let whenFull: WhenFull
+        /// Publishers do not wait for it, whatever its policy is.
         var isDemoted = false
+        /// Whether whoever sends does not wait while it is full, but keeps the event elsewhere.
+        private let isKeptElsewhere: Bool
+        private let isWaitedFor: Bool
+        /// Whether what comes while it is full is refused.
+        let isRefusing: Bool
 
         init(id: UInt32, whenFull: WhenFull) {
             self.id = id
             self.whenFull = whenFull
+            // The policy may be long to copy, and is asked of every message while any flow is full.
+            if case .spill = whenFull { isKeptElsewhere = true } else { isKeptElsewhere = false }
+            isWaitedFor = whenFull.blockDeadline != nil
+            isRefusing = whenFull == .rejectNew
         }
 
         /// Whether publishers wait for it while it is full.
-        var holdsPublishers: Bool {
-            if case .spill = whenFull { return true }  // whoever sends does not wait, but keeps it elsewhere
-            return whenFull.blockDeadline != nil && !isDemoted
-        }
+        var holdsPublishers: Bool { isKeptElsewhere || (isWaitedFor && !isDemoted) }
     }
 
     /// What waits for one flow in one class, and the credit for it.
@@ -30,6 +37,9 @@ extension Outbox {
         var saidBlocked = false
         private(set) var messages = 0
         private(set) var bytes = 0
+        /// Messages of the first piece that were evicted and are still counted in `bytes`. Where the next one begins is not looked for before
+        /// somebody asks: a queue that no credit comes for evicts one for each that is appended, and drops its pieces whole.
+        private var evicted = 0
         /// Messages evicted since the last one that was sent.
         var gap = 0
         /// Messages whose time was over, since then.
@@ -58,27 +68,58 @@ extension Outbox {
             self.bytes += bytes
         }
 
-        /// Lets the oldest message go. False when there is none.
-        mutating func evictOldest() -> Bool {
-            guard let cut = pieces.first?.first(1) else { return false }
-            dropFirst(cut)
+        /// Lets the oldest messages go until one of so many bytes has room. - Returns: how many went.
+        mutating func makeRoom(_ limits: Limits, adding bytes: Int) -> Int {
+            var went = 0
+            while isFull(limits, adding: bytes) {
+                if messages < limits.messages, settle() { continue }  // it may be full of bytes that are gone
+                guard evictOldest() else { break }
+                went += 1
+            }
+            return went
+        }
+
+        /// False when there is none.
+        private mutating func evictOldest() -> Bool {
+            guard let first = pieces.first else { return false }
+            messages -= 1
+            evicted += 1
             gap += 1
+            if evicted == first.count {
+                bytes -= first.length
+                evicted = 0
+                removeFirst()
+            }
+            return true
+        }
+
+        /// Finds out where the oldest message begins, which is to be done before it is looked at. False if that was known.
+        @discardableResult
+        mutating func settle() -> Bool {
+            guard evicted > 0, let cut = pieces.first?.first(evicted) else { return false }
+            pieces[0].skip(cut)
+            bytes -= cut.bytes
+            evicted = 0
             return true
         }
 
         /// Lets the oldest messages go whose time is over, up to the first that has some left.
         mutating func expire(at now: Duration) {
+            settle()
             while let piece = pieces.first, piece.isExpired(at: now), let cut = piece.first(1) {
                 dropFirst(cut)
                 expired += 1
             }
         }
 
-        /// The first messages are sent or evicted.
+        /// The first messages are sent, or their time is over.
         mutating func dropFirst(_ cut: MessageCut) {
             count(messages: -cut.messages, bytes: -cut.bytes)
             pieces[0].skip(cut)
-            guard pieces[0].count == 0 else { return }
+            if pieces[0].count == 0 { removeFirst() }
+        }
+
+        private mutating func removeFirst() {
             pieces[0].chunk.close()  // what came into it now would be in no queue of ours
             pieces.removeFirst()
         }

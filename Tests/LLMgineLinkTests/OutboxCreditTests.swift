@@ -128,6 +128,22 @@ import Testing
         #expect(arrivals.data.flatMap(\.sequences) == [5, 6])
     }
 
+    @Test func `counts no byte of what went when a large message needs room`() throws {
+        var limits = Outbox.Limits.messages(8)
+        limits.bytes = 1000
+        let link = OneWay(whenFull: .dropOldest, window: .none, limits: limits)
+        try link.fill(1...8, bytes: 80)
+        for sequence in 9...12 as ClosedRange<UInt64> { #expect(try link.append(sequence, bytes: 0) == .queued(evicted: 1, rejected: 0)) }
+        // Four of 80 bytes and four of none are left. One more goes because there are eight, and the four that went before have left their bytes.
+        #expect(try link.append(13, bytes: 440) == .queued(evicted: 1, rejected: 0))
+        #expect(try link.append(14, bytes: 470) == .queued(evicted: 3, rejected: 0))
+        #expect(link.queued.map(\.messages) == [6])
+        #expect(link.granted(flow: 1, .plenty))
+        let arrivals = try link.drained()
+        #expect(arrivals.contains(.gap(1, .normal, 8)))
+        #expect(arrivals.data.flatMap(\.sequences) == [9, 10, 11, 12, 13, 14])
+    }
+
     @Test func `makes room for a large message with as many small ones as it takes`() throws {
         var limits = Outbox.Limits()
         limits.bytes = 1000
