@@ -34,8 +34,8 @@ extension Outbox {
         var evicted = 0
         let crowd = crowd(lane, index, measure.bound)
         if crowd.full > 0 {
-            if let place = crowd.holder {
-                turnAway(place)
+            if crowd.isHolding {
+                turnAway(lane, index, measure.bound)
                 return .full
             }
             if crowd.refusing > 0 {
@@ -84,8 +84,8 @@ extension Outbox {
         var full = 0
         /// How many of them refuse it.
         var refusing = 0
-        /// The first whose policy is that the publisher waits.
-        var holder: Int?
+        /// Whether the policy of one of them is that the publisher waits.
+        var isHolding = false
     }
 
     @inline(__always)  // the compiler copies the whole outbox for the call of a function that only reads it
@@ -94,9 +94,16 @@ extension Outbox {
         for slot in lanes[lane].slots where queues[slot * 4 + index].isFull(limits, adding: bytes) {
             crowd.full += 1
             if flows[slot].isRefusing { crowd.refusing += 1 }
-            if crowd.holder == nil, flows[slot].holdsPublishers { crowd.holder = slot * 4 + index }
+            if flows[slot].holdsPublishers { crowd.isHolding = true }
         }
         return crowd
+    }
+
+    /// The publisher waits for all of them at once, and for each not longer than its deadline.
+    private mutating func turnAway(_ lane: Int, _ index: Int, _ bytes: Int) {
+        for slot in lanes[lane].slots where flows[slot].holdsPublishers && queues[slot * 4 + index].isFull(limits, adding: bytes) {
+            turnAway(slot * 4 + index)
+        }
     }
 
     mutating func turnAway(_ place: Int) {

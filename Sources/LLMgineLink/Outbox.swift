@@ -171,11 +171,12 @@ package struct Outbox: ~Copyable {
         return Int(clamping: queues[place].purse.room.messages) - queues[place].messages - queues[place].heldCount
     }
 
-    /// How long a publisher may be held back by these flows; zero where none of them asks for it.
-    package func blockDeadline(flows ids: [UInt32]) -> Duration {
-        ids.reduce(.zero) { longest, id in
-            guard let slot = slots[id], let deadline = flows[slot].whenFull.blockDeadline else { return longest }
-            return max(longest, deadline)
+    /// Those of the flows that have turned a publisher away and are not down to half of their room since, with the time that publishers wait.
+    package func holders(flows ids: [UInt32]) -> [PublisherHold.Holder] {
+        guard !turnedAway.isEmpty else { return [] }
+        return ids.compactMap { id in
+            guard let slot = slots[id], isTurningAway(slot), let deadline = flows[slot].whenFull.blockDeadline else { return nil }
+            return PublisherHold.Holder(flow: id, deadline: deadline)
         }
     }
 

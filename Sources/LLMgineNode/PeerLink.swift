@@ -321,11 +321,12 @@ final class LinkRoute: RemoteRoute {
     func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool { await link.connection.waitForRoom(for: flows, onRegistered) }
     func giveUp(_ waiter: UInt64) { link.connection.giveUp(waiter) }
 
-    func demote() -> [String] {
-        link.connection.update { [flows] outbox in outbox.demoted(flows: flows) }.map { "\(link.peer)/\($0)" }
+    var holders: [PublisherHold.Holder] { link.connection.read { [flows] outbox in outbox.holders(flows: flows) } }
+
+    func demote(_ flows: [UInt32]) -> [String] {
+        link.connection.update { outbox in outbox.demoted(flows: flows) }.map { "\(link.peer)/\($0)" }
     }
 
-    var blockDeadline: Duration { link.connection.read { [flows] outbox in outbox.blockDeadline(flows: flows) } }
     func credit(for priority: Priority) -> Int {
         link.connection.read { [flows] outbox in flows.map { outbox.room(flow: $0, priority) }.min() ?? 0 }
     }

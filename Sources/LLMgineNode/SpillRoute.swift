@@ -1,5 +1,6 @@
 import LLMgineBus
 import LLMgineCore
+import LLMgineFlow
 import LLMgineLink
 import LLMgineTransport
 
@@ -51,8 +52,8 @@ final class SpillRoute: RemoteRoute {
 
     func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool { true }
     func giveUp(_ waiter: UInt64) {}
-    func demote() -> [String] { [] }
-    var blockDeadline: Duration { .zero }
+    var holders: [PublisherHold.Holder] { [] }
+    func demote(_ flows: [UInt32]) -> [String] { [] }
 
     func credit(for priority: Priority) -> Int {
         line.isSpilling ? 0 : link.connection.read { [flow] outbox in outbox.room(flow: flow, priority) }

@@ -166,7 +166,7 @@ final class OneWay {
     }
     func drained(flow id: UInt32, _ priority: Priority = .normal) { outbox.drained(flow: id, priority) }
     func room(flow id: UInt32, _ priority: Priority = .normal) -> Int { outbox.room(flow: id, priority) }
-    func blockDeadline(flows ids: [UInt32]) -> Duration { outbox.blockDeadline(flows: ids) }
+    func holders(flows ids: [UInt32]) -> [PublisherHold.Holder] { outbox.holders(flows: ids) }
     func isTurningAway(flows ids: [UInt32]) -> Bool { outbox.isTurningAway(flows: ids) }
     func demoted(flows ids: [UInt32]) -> [UInt32] { outbox.demoted(flows: ids) }
     func agreed(_ limits: WireLimits, features: WireFeatures = []) { outbox.agreed(limits, features: features) }

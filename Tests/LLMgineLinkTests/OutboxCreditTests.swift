@@ -205,13 +205,24 @@ import Testing
         #expect(!link.isTurningAway(flows: [2]))
     }
 
-    @Test func `asks for the longest of the deadlines`() {
-        let link = OneWay(flows: nil)
-        link.opened(flow: 1, whenFull: .block(deadline: .seconds(2)), window: .none)
-        link.opened(flow: 2, whenFull: .block(deadline: .seconds(7)), window: .none)
-        link.opened(flow: 3, whenFull: .dropOldest, window: .none)
-        #expect(link.blockDeadline(flows: [1, 2, 3]) == .seconds(7))
-        #expect(link.blockDeadline(flows: [3, 9]) == .zero)
+    @Test func `holds publishers for its own deadline, whatever that of its neighbours is`() throws {
+        let link = OneWay(flows: nil, limits: .messages(1))
+        link.opened(flow: 1, whenFull: .block(deadline: .seconds(2)), window: .messages(0))
+        link.opened(flow: 2, whenFull: .block(deadline: .seconds(7)), window: .messages(0))
+        link.opened(flow: 3, whenFull: .dropOldest, window: .messages(0))
+        link.opened(flow: 4, whenFull: .block(deadline: .seconds(1)), window: .plenty)
+        #expect(link.holders(flows: [1, 2, 3, 4]) == [])
+        try link.fill(1...1, to: [1, 2, 3, 4])
+        _ = link.drain(maximum: .max)
+        #expect(try link.append(2, to: [1, 2, 3, 4]) == .full)
+        #expect(
+            link.holders(flows: [4, 3, 2, 1, 9]) == [.init(flow: 2, deadline: .seconds(7)), .init(flow: 1, deadline: .seconds(2))],
+            "of all that are full at once, and of no other")
+        #expect(link.demoted(flows: [1]) == [1])
+        #expect(link.holders(flows: [1, 2]) == [.init(flow: 2, deadline: .seconds(7))])
+        #expect(try link.append(2, to: [1, 2, 3, 4]) == .full)
+        #expect(link.demoted(flows: [2]) == [2])
+        #expect(try link.append(2, to: [1, 2, 3, 4]) == .queued(evicted: 3, rejected: 0))
     }
 
     @Test func `is demoted: publishers go on, the oldest go, until nothing waits`() throws {

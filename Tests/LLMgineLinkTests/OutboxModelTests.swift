@@ -165,8 +165,9 @@ private final class RandomLife {
     /// What must come of a message, by counting.
     private func expected(_ index: Int, _ ids: [UInt32]) -> Outbox.Appended {
         let full = ids.filter { id in (flows[id]?.waiting[index] ?? 0) >= RandomLife.room }
-        if let refuser = full.first(where: { flows[$0]?.holdsPublishers ?? false }) {
-            flows[refuser]?.turnedAway.insert(index)
+        let holders = full.filter { flows[$0]?.holdsPublishers ?? false }
+        guard holders.isEmpty else {
+            for holder in holders { flows[holder]?.turnedAway.insert(index) }
             return .full
         }
         var (evicted, rejected) = (0, 0)

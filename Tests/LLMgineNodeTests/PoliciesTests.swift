@@ -65,6 +65,26 @@ import Testing
         await scene.stop()
     }
 
+    @Test func `waits for one that stands still as long as that one says, whatever its neighbour on the link says`() async throws {
+        let scene = try await Scene(.init(name: "frozen", capacity: 16, whenFull: .block(deadline: .milliseconds(100))))
+        let patient = Inbox<Int>()
+        try await scene.nodes[1].bus.subscribe("orders.>", options: .init(whenFull: .block(deadline: .seconds(600)))) {
+            (order: OrderPlaced, _) in patient.add(order.id)
+        }.established()
+        var id = 0
+        var receipt: PublishReceipt
+        repeat {
+            id += 1
+            receipt = try await scene.publish(id)
+        } while receipt.slow.isEmpty
+        #expect(receipt.slow == ["b/\(scene.subscription.subscriber.id)"])
+        #expect(receipt.waited >= .milliseconds(100) && receipt.waited < .seconds(300), "\(receipt.waited)")
+        for next in id + 1...id + 1000 { #expect(try await scene.publish(next).slow.isEmpty) }
+        #expect(await patient.wait(for: id + 1000) == Array(1...id + 1000), "the other one misses nothing")
+        scene.letGo()
+        await scene.stop()
+    }
+
     @Test func `keeps to the pace of one that goes on, and nothing is lost`() async throws {
         let scene = try await Scene(.init(capacity: 16, whenFull: .adaptiveRateLimit(deadline: .seconds(60))))
         let count = 9000

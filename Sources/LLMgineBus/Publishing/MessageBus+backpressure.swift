@@ -1,4 +1,5 @@
 import LLMgineCore
+import LLMgineFlow
 import LLMgineResilience
 import LLMgineRouting
 import Synchronization
@@ -96,23 +97,25 @@ extension MessageBus {
         heldBack.add(1, ordering: .relaxed)
         defer { heldBack.subtract(1, ordering: .relaxed) }
         let started = ContinuousClock.now
-        let end = started + remote.blockDeadline
+        var hold = PublisherHold()
         receipt.matched += 1
         while true {
             let offer = remote.offer(message, sequence: number)
-            var roomy = false
+            // Nobody holds it if there has been room since.
+            let end = hold.end(of: remote.holders, at: .now - started).map { started + $0 }
             switch offer {
             case .failed(let error): throw error
             case .full:
                 if let outcome = await remote.spill(message, sequence: number) { return receipt.count(outcome) }
-                roomy = try await wait(until: end, wait: remote.waitForRoom, giveUp: { remote.giveUp($0) })
-            case .paced(let rest): try await pause(until: min(end, .now + rest))
+                guard let end, try await !wait(until: end, wait: remote.waitForRoom, giveUp: { remote.giveUp($0) }) else { continue }
+            case .paced(let rest): try await pause(until: min(end ?? .now + rest, .now + rest))
             case .accepted, .closed:
                 receipt.count(offer)
                 receipt.waited += ContinuousClock.now - started
                 return
             }
-            if !roomy, ContinuousClock.now >= end { receipt.slow += remote.demote() }
+            let overdue = hold.overdue(remote.holders, at: .now - started)
+            if !overdue.isEmpty { receipt.slow += remote.demote(overdue) }
         }
     }
 

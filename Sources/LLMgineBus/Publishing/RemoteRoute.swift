@@ -1,4 +1,5 @@
 package import LLMgineCore
+package import LLMgineFlow
 
 /// A subscription on another node, as this node routes to it.
 package final class RemoteFlow: Sendable {
@@ -101,10 +102,10 @@ package protocol RemoteRoute: AnyObject, Sendable {
     func giveUp(_ waiter: UInt64)
     /// Puts a message that found no room on the disk; nil if that is not what its flow asks for.
     func spill(_ message: Message, sequence: UInt64) async -> SpillLine.Outcome?
-    /// Publishers no longer wait for the flows that are full now. - Returns: their names.
-    func demote() -> [String]
-    /// How long a publisher may be held back here.
-    var blockDeadline: Duration { get }
+    /// The flows that hold publishers back now.
+    var holders: [PublisherHold.Holder] { get }
+    /// Publishers no longer wait for these of them. - Returns: their names.
+    func demote(_ flows: [UInt32]) -> [String]
     /// Messages of a class that could be sent right now.
     func credit(for priority: Priority) -> Int
     /// What a journal calls the subscription at the other end; nil if it does not keep its events for it.

@@ -143,7 +143,16 @@ final class Outlet: RemoteRoute {
         continuation?.resume(returning: false)
     }
 
-    func demote() -> [String] {
+    var holders: [PublisherHold.Holder] {
+        state.withLock { state in
+            guard state.hasTurnedAway, !state.isEnded, !state.isDemoted, let deadline = state.entry.whenFull.blockDeadline else {
+                return []
+            }
+            return [PublisherHold.Holder(flow: state.entry.flow, deadline: deadline)]
+        }
+    }
+
+    func demote(_ flows: [UInt32]) -> [String] {
         let (isNew, waiters) = state.withLock { state -> (Bool, [CheckedContinuation<Bool, Never>]) in
             guard state.hasTurnedAway else { return (false, []) }
             state.isDemoted = true
@@ -152,8 +161,6 @@ final class Outlet: RemoteRoute {
         for waiter in waiters { waiter.resume(returning: true) }
         return isNew ? [name] : []
     }
-
-    var blockDeadline: Duration { entry.whenFull.blockDeadline ?? .zero }
 
     func credit(for priority: Priority) -> Int {
         state.withLock { state in

@@ -166,7 +166,7 @@ final class SimulatedSpillRoute: SimulatedRoute {
     }
 
     func await(_ publisher: SimulatedPublisher) -> Bool { false }
-    func demote() {}
-    var blockDeadline: Duration { .zero }
+    var holders: [PublisherHold.Holder] { [] }
+    func demote(_ flows: [UInt32]) {}
     func room(for priority: Priority) -> Int { line.order.isSpilling ? 0 : link.outbox.room(flow: flow, priority) }
 }

@@ -72,13 +72,16 @@ final class SimulatedOutlet: SimulatedRoute {
         return true
     }
 
-    func demote() {
+    var holders: [PublisherHold.Holder] {
+        guard hasTurnedAway, !isEnded, !isDemoted, let deadline = entry.whenFull.blockDeadline else { return [] }
+        return [PublisherHold.Holder(flow: entry.flow, deadline: deadline)]
+    }
+
+    func demote(_ flows: [UInt32]) {
         guard hasTurnedAway else { return }
         isDemoted = true
         wakeWaiters()
     }
-
-    var blockDeadline: Duration { entry.whenFull.blockDeadline ?? .zero }
 
     func room(for priority: Priority) -> Int {
         guard let link, !isWithdrawn, !isResting else { return 0 }

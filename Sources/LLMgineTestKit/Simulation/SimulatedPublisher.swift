@@ -1,4 +1,5 @@
 import LLMgineCore
+import LLMgineFlow
 import LLMgineLink
 import LLMgineRouting
 import NIOCore
@@ -32,10 +33,19 @@ package final class SimulatedPublisher {
     private struct Publication {
         let message: SimulatedMessage
         var routes: [any SimulatedRoute] = []
-        /// Until when it waits for the first of them.
-        var end: Duration?
-        var began: Duration
+        /// How long it waits for the first of them, and what it has been held back by for how long.
+        var hold = PublisherHold()
+        var held: [UInt32: Held] = [:]
+        var began: Duration?
+        /// When it looks after those that have had their time.
+        var looks: Duration?
         let done: (() -> Void)?
+    }
+
+    /// A subscription that holds it back, by the simulation's own account.
+    private struct Held {
+        let since: Duration
+        let deadline: Duration
     }
 
     init(_ node: SimulatedNode, topics: [UInt32]) {
@@ -104,7 +114,7 @@ package final class SimulatedPublisher {
         }
         let message = SimulatedMessage(
             number: number, topicNumber: order.topic, priority: order.priority, bytes: payload.readableBytes, encoded: encoded)
-        current = Publication(message: message, began: simulation.now, done: order.done)
+        current = Publication(message: message, done: order.done)
         let targets = node.targets(of: encoded.topic, from: order.relayed?.origin.life)
         var late: [any SimulatedRoute] = []
         for subscription in targets.locals where !isTaken(message, by: subscription) { late.append(subscription) }
@@ -159,14 +169,43 @@ package final class SimulatedPublisher {
                 isWriting = true
                 return false
             }
-            let end = until { route.blockDeadline }
-            if simulation.now >= end, simulation.broken != .neverDemotes {
-                route.demote()
-            } else if route.await(self) {
-                return false
-            }
+            if isHeld(by: route), route.await(self) { return false }
         }
         return !isWriting
+    }
+
+    /// Gives up on those that have had their time. - Returns: whether there are others to wait for.
+    private func isHeld(by route: any SimulatedRoute) -> Bool {
+        let now = simulation.now
+        let holders = route.holders
+        guard let end = current?.hold.end(of: holders, at: now) else { return false }
+        if current?.began == nil { current?.began = now }
+        check(holders)
+        let overdue = current?.hold.overdue(holders, at: now) ?? []
+        if !overdue.isEmpty, simulation.broken != .neverDemotes {
+            route.demote(overdue)
+            return false
+        }
+        let look = end > now ? end : end + .milliseconds(2)  // after it, only to find that a rule is broken
+        if current?.looks != look, look > now {
+            current?.looks = look
+            simulation.plan(at: look.microseconds, on: node) { [self] in proceed() }
+        }
+        return true
+    }
+
+    /// A subscription may hold a publisher for its deadline, however slow it is, and whatever the deadlines of others are.
+    private func check(_ holders: [PublisherHold.Holder]) {
+        let now = simulation.now
+        for holder in holders {
+            guard let held = current?.held[holder.flow] else {
+                current?.held[holder.flow] = Held(since: now, deadline: holder.deadline)
+                continue
+            }
+            if now > held.since + held.deadline + .milliseconds(1), !node.wasPaused(since: held.since) {
+                simulation.fault("a publisher of \(node.name) was held back for \(now - held.since), past the deadline of \(held.deadline)")
+            }
+        }
     }
 
     private func served() {
@@ -181,24 +220,12 @@ package final class SimulatedPublisher {
         proceed()
     }
 
-    /// The end of the wait that begins now, or has begun.
-    private func until(_ deadline: () -> Duration) -> Duration {
-        if let end = current?.end { return end }
-        let end = simulation.now + deadline()
-        current?.end = end
-        current?.began = simulation.now
-        simulation.plan(at: end.microseconds, on: node) { [self] in proceed() }
-        return end
-    }
-
     private func done() {
-        guard let publication = current, publication.end != nil else { return }
-        let time = simulation.now - publication.began
-        waited += time
-        // A subscription may hold a publisher for one deadline, however slow it is.
-        if let end = publication.end, simulation.now > end + .milliseconds(1), !node.wasPaused(since: publication.began) {
-            simulation.fault("a publisher of \(node.name) was held back for \(time), past the deadline")
-        }
-        current?.end = nil
+        guard let began = current?.began else { return }
+        waited += simulation.now - began
+        current?.began = nil
+        current?.looks = nil
+        current?.hold = PublisherHold()
+        current?.held = [:]
     }
 }

@@ -1,4 +1,5 @@
 import LLMgineCore
+import LLMgineFlow
 import LLMgineLink
 import LLMgineRouting
 
@@ -10,9 +11,10 @@ protocol SimulatedRoute: AnyObject {
     func spill(_ message: SimulatedMessage, then done: @escaping () -> Void) -> Bool
     /// Wakes a publisher once there may be room. - Returns: false if there is already.
     func await(_ publisher: SimulatedPublisher) -> Bool
-    /// Publishers do not wait any longer.
-    func demote()
-    var blockDeadline: Duration { get }
+    /// The subscriptions that hold publishers back now.
+    var holders: [PublisherHold.Holder] { get }
+    /// Publishers do not wait for these of them any longer.
+    func demote(_ flows: [UInt32])
     /// Events of a class that it would take at once.
     func room(for priority: Priority) -> Int
 }
@@ -47,8 +49,8 @@ final class SimulatedLinkRoute: SimulatedRoute {
         return true
     }
 
-    func demote() { _ = link.update { $0.demoted(flows: flows) } }
-    var blockDeadline: Duration { link.outbox.blockDeadline(flows: flows) }
+    var holders: [PublisherHold.Holder] { link.outbox.holders(flows: flows) }
+    func demote(_ flows: [UInt32]) { _ = link.update { $0.demoted(flows: flows) } }
     func room(for priority: Priority) -> Int { flows.map { link.outbox.room(flow: $0, priority) }.min() ?? 0 }
 }
 

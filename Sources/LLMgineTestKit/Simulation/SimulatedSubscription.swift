@@ -129,7 +129,6 @@ package final class SimulatedSubscription: SimulatedRoute {
     }
 
     func room(for priority: Priority) -> Int { spillLine?.order.isSpilling ?? false ? 0 : capacity - count }
-    var blockDeadline: Duration { whenFull.blockDeadline ?? .zero }
 
     /// What came over a link has reserved room.
     func deliver(_ chunk: ReceivedChunk, _ credit: InboundCredit, _ passage: Passage) {
@@ -200,7 +199,12 @@ package final class SimulatedSubscription: SimulatedRoute {
         return true
     }
 
-    func demote() {
+    var holders: [PublisherHold.Holder] {
+        guard count >= capacity, !isClosed, !isDemoted, let deadline = whenFull.blockDeadline else { return [] }
+        return [PublisherHold.Holder(flow: 0, deadline: deadline)]
+    }
+
+    func demote(_ flows: [UInt32]) {
         isDemoted = true
         wakeWaiters()
     }

@@ -3,7 +3,7 @@ struct FrozenSubscriber: Figure {
     static let id = "P6"
     static let title = "fan-out with one more subscriber frozen: loss of the others"
     static let needsNATS = true
-    static let quickRounds = 1  // of seven contenders
+    static let quickRounds = 1  // of six contenders
 
     func measure(in laboratory: Laboratory) async throws -> Report {
         let measured = try await laboratory.withNATS { nats in
@@ -12,7 +12,6 @@ struct FrozenSubscriber: Figure {
             return await laboratory.alternate(
                 laboratory.available(
                     [
-                        .ours("llmgine") { try await streams.ours(subscribers: nine) },
                         .ours("llmgine, drop oldest") { try await streams.ours(subscribers: nine, frozen: .dropOldest) },
                         .ours("llmgine, block") { try await streams.ours(subscribers: nine, frozen: .block) },
                     ],
@@ -28,20 +27,19 @@ struct FrozenSubscriber: Figure {
                         },
                     ]))
         }
-        func loss(of frozen: String, from base: String) -> Double? {
-            ratio(measured[frozen]?.median("rate"), measured[base]?.median("rate")).map { (1 - $0) * 100 }
-        }
-        let losses = [loss(of: "llmgine, drop oldest", from: "llmgine"), loss(of: "llmgine, block", from: "llmgine")]
+        let losses = [measured["llmgine, drop oldest"]?.median("loss"), measured["llmgine, block"]?.median("loss")]
         let worst = losses.contains(nil) ? nil : losses.compactMap { $0 }.max()
-        let peers = [Streams.plainRoute, "NATS one server"].compactMap { name in loss(of: "\(name), frozen", from: name).map { (name, $0) }
+        let peers = [Streams.plainRoute, "NATS one server"].compactMap { name in
+            ratio(measured["\(name), frozen"]?.median("rate"), measured[name]?.median("rate")).map { (name, (1 - $0) * 100) }
         }
         return Report(
             FrozenSubscriber.self, unit: "% of deliveries/s lost", ours: worst, peers: peers,
             conditions: [.init("loss in per cent", worst, .atMost(5))], measured: measured, reason: laboratory.missingNATS,
             extras: [
                 ("drop_oldest", .number(losses[0])), ("block", .number(losses[1])),
-                ("deliveries", measured.all { .number($0.median("rate")) }),
-                ("peers_lost", measured.peersLost), ("range", measured.all { $0.spread("rate") }),
+                ("deliveries", measured.all { .number($0.median("frozen") ?? $0.median("rate")) }),
+                ("deliveries_without", measured.all { .number($0.median("free")) }),
+                ("peers_lost", measured.peersLost), ("range", measured.all { $0.spread($0.median("loss") == nil ? "rate" : "loss") }),
             ])
     }
 }

@@ -9,25 +9,37 @@ struct Streams: Sendable {
         case none
         /// Its handler never returns, its subscription drops the oldest.
         case dropOldest = "drop-oldest"
-        /// Its handler never returns, its subscription is the default, `.block`, with a deadline that passes in the warm-up.
+        /// Its handler never returns, its subscription is the default, `.block`, with a deadline that passes before it is measured.
         case block
     }
 
     /// Our nodes: the sink on node b subscribes so many times, the source on node a publishes.
-    func ours(subscribers: Int, frozen: Frozen = .none) async throws -> Reading {
-        let sink = try await laboratory.bench([
-            "node-sink", "--certs", laboratory.certificates("b"), "--subscribers", "\(subscribers)", "--frozen", frozen.rawValue,
-        ])
+    func ours(subscribers: Int) async throws -> Reading {
+        try await ours(subscribers: subscribers, seconds: laboratory.seconds)
+    }
+
+    /// The same while one more subscriber comes and goes: `free` and `frozen` are the rates without it and with it, `loss` the per cent between them.
+    func ours(subscribers: Int, frozen: Frozen) async throws -> Reading {
+        let pairs = laboratory.quick ? 2 : 4
+        return try await ours(
+            subscribers: subscribers, seconds: ComingAndGoing.seconds(pairs: pairs) + 1,
+            options: ["--frozen", frozen.rawValue, "--pairs", "\(pairs)"])
+    }
+
+    private func ours(subscribers: Int, seconds: Double, options: [String] = []) async throws -> Reading {
+        let sink = try await laboratory.bench(
+            ["node-sink", "--certs", laboratory.certificates("b"), "--subscribers", "\(subscribers)"] + options)
         defer { sink.end() }
         guard let address = try await sink.line("ready", within: .seconds(20))["address"] else {
             throw BenchError("the sink gave no address")
         }
         let source = try await laboratory.bench([
-            "node-source", "--certs", laboratory.certificates("a"), "--seed", address, "--seconds", "\(laboratory.seconds)",
-            "--warm-up", frozen == .none ? "0.5" : "2",
+            "node-source", "--certs", laboratory.certificates("a"), "--seed", address, "--seconds", "\(seconds)",
         ])
         defer { source.end() }
-        return try await Reading(sink: sink.line("result"), source: source.line("result"), subscribers: subscribers)
+        let limit = Duration.seconds(seconds + 60)
+        return try await Reading(
+            sink: sink.line("result", within: limit), source: source.line("result", within: limit), subscribers: subscribers)
     }
 
     /// NATS: the source at the first server, the sink at the second or, without the route, at the first.

@@ -67,7 +67,7 @@ struct Reading: Sendable {
         let seconds = try sink.number("seconds")
         guard seconds > 0 else { throw BenchError("nothing arrived") }
         values["rate"] = received / seconds
-        values["disordered"] = try sink.number("disordered")
+        for key in sink.fields.keys where key != "received" && key != "seconds" { values[key] = try sink.number(key) }
         lost = Int(try source.number("sent") * Double(subscribers) - received)
     }
 }

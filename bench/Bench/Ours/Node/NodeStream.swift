@@ -62,7 +62,10 @@ struct NodeSinkCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "node-sink", shouldDisplay: false)
     @Option var certs: String
     @Option var subscribers = 1
+    /// One more subscriber, who takes nothing and comes and goes.
     @Option var frozen = Streams.Frozen.none
+    /// How often it does.
+    @Option var pairs = 4
 
     func run() async throws {
         let node = try await benchNode(certificates: certs)
@@ -76,14 +79,14 @@ struct NodeSinkCommand: AsyncParsableCommand {
                 }
             }
         }
-        if let options = frozen.options {
-            try await node.bus.subscribe(TopicFilter(Parcel.topic), options: options) { (_: Message, _) in
-                try await Task.sleep(for: .seconds(3600))
-            }
-        }
         try node.sayReady()
+        var fields: [String: String] = [:]
+        if let options = frozen.options {
+            fields = try await ComingAndGoing(bus: node.bus, tallies: tallies, options: options).measure(pairs: pairs).fields
+        }
         try await tallies.settled()
-        Output.say(tallies.line)
+        fields.merge(tallies.line.fields) { $1 }
+        Output.say(Line("result", fields))
         throw ExitCode.success  // without an orderly stop, for which a frozen handler would have to be waited for
     }
 }
