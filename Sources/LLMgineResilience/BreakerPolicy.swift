@@ -1,4 +1,6 @@
 /// When a circuit breaker stops calling a failing handler, and when it tries again.
+///
+/// A number out of range counts as the nearest allowed one, whether it was given to the initialiser or set later.
 public struct BreakerPolicy: Sendable, Hashable {
     /// So many failures within the window open the breaker. 1 to 1000, default 5.
     public var failureThreshold: Int
@@ -21,6 +23,13 @@ public struct BreakerPolicy: Sendable, Hashable {
         self.recovery = max(.zero, recovery)
         self.successThreshold = max(1, successThreshold)
         self.maximumProbes = max(1, maximumProbes)
+    }
+
+    /// The policy with every number in range, because the properties can be set to anything.
+    var sound: BreakerPolicy {
+        BreakerPolicy(
+            failureThreshold: failureThreshold, window: window, recovery: recovery, successThreshold: successThreshold,
+            maximumProbes: maximumProbes)
     }
 }
 

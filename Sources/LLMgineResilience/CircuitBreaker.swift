@@ -34,6 +34,7 @@ package struct CircuitBreaker: ~Copyable, Sendable {
         case halfOpen(probes: Int, successes: Int, lastProbe: Duration)
     }
 
+    /// Its numbers are in range.
     package let policy: BreakerPolicy
     /// Whether every call is let through.
     package private(set) var isClosed = true
@@ -43,7 +44,7 @@ package struct CircuitBreaker: ~Copyable, Sendable {
     private var failures: [Duration] = []
     private var oldest = 0
 
-    package init(_ policy: BreakerPolicy = BreakerPolicy()) { self.policy = policy }
+    package init(_ policy: BreakerPolicy = BreakerPolicy()) { self.policy = policy.sound }
 
     /// The permit of a call made while ``isClosed``.
     package var permit: Permit { Permit(epoch: epoch) }

@@ -1,4 +1,6 @@
 /// How often and how soon a failed call is tried again.
+///
+/// Negative numbers count as zero and a factor below 1 as 1, whether they were given to the initialiser or set later.
 public struct RetryPolicy: Sendable, Hashable {
     /// Tries after the first one. Default 3, which makes four calls; 0 turns retrying off.
     public var maximumRetries: Int
@@ -11,7 +13,7 @@ public struct RetryPolicy: Sendable, Hashable {
     /// Whether the delay is drawn from zero up to its full length, which spreads out callers that failed together. Default true.
     public var hasJitter: Bool
 
-    /// Creates a policy; negative numbers count as zero and a factor below 1 as 1.
+    /// Creates a policy.
     public init(
         maximumRetries: Int = 3, initialDelay: Duration = .milliseconds(100), factor: Double = 2, maximumDelay: Duration = .seconds(10),
         hasJitter: Bool = true
@@ -33,6 +35,16 @@ public struct RetryPolicy: Sendable, Hashable {
     /// - Returns: nil if that was the last attempt.
     package func delay(afterAttempt attempt: Int, random: Double) -> Duration? {
         guard attempt >= 1, attempt <= maximumRetries else { return nil }
+        return sound.soundDelay(afterAttempt: attempt, random: random)
+    }
+
+    /// The policy with every number in range, because the properties can be set to anything.
+    private var sound: RetryPolicy {
+        RetryPolicy(
+            maximumRetries: maximumRetries, initialDelay: initialDelay, factor: factor, maximumDelay: maximumDelay, hasJitter: hasJitter)
+    }
+
+    private func soundDelay(afterAttempt attempt: Int, random: Double) -> Duration {
         guard initialDelay > .zero else { return .zero }
         var delay = initialDelay
         for _ in 1..<attempt where delay < maximumDelay {

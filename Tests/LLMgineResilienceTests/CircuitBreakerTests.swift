@@ -98,6 +98,25 @@ private func probe(_ breaker: inout CircuitBreaker, at now: Duration) throws(Ref
         #expect(throws: Refused.self) { try probe(&breaker, at: .seconds(2)) }
     }
 
+    @Test(arguments: [0, -1, Int.min]) func `takes numbers that were set out of range for the nearest allowed ones`(number: Int) throws {
+        var policy = BreakerPolicy()
+        policy.failureThreshold = number
+        policy.window = .seconds(-1)
+        policy.recovery = .seconds(-1)
+        policy.successThreshold = number
+        policy.maximumProbes = number
+        let allowed = BreakerPolicy(failureThreshold: 1, window: .zero, recovery: .zero, successThreshold: 1, maximumProbes: 1)
+        #expect(CircuitBreaker(policy).policy == allowed)
+        policy.failureThreshold = .max
+        policy.window = .seconds(60)
+        #expect(CircuitBreaker(policy).policy.failureThreshold == 1000)
+        policy.failureThreshold = number
+        var breaker = CircuitBreaker(policy)
+        #expect(fail(&breaker, times: 1, at: .seconds(1)) == .init(from: .closed, to: .open))
+        let permit = try probe(&breaker, at: .seconds(1))
+        #expect(breaker.succeeded(permit, at: .seconds(1)) == .init(from: .halfOpen, to: .closed))
+    }
+
     @Test func `admits as many probes at once as the policy says`() {
         var breaker = CircuitBreaker(BreakerPolicy(recovery: .seconds(1), maximumProbes: 2))
         _ = fail(&breaker, times: 5, at: .zero)

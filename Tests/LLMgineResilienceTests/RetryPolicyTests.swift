@@ -19,6 +19,21 @@ private struct Final: RetryClassifying {
         #expect(policy.delay(afterAttempt: 0, random: 0) == nil)
     }
 
+    @Test func `takes numbers that were set out of range for the nearest allowed ones`() {
+        for factor in [-1e30, 0, -Double.infinity, Double.nan] {
+            var policy = RetryPolicy(hasJitter: false)
+            policy.factor = factor
+            #expect(policy.delay(afterAttempt: 3, random: 0) == .milliseconds(100))
+        }
+        var policy = RetryPolicy(hasJitter: false)
+        policy.maximumDelay = .seconds(-1)
+        #expect(policy.delay(afterAttempt: 1, random: 0) == .zero)
+        policy.initialDelay = .seconds(-1)
+        #expect(policy.delay(afterAttempt: 1, random: 0) == .zero)
+        policy.maximumRetries = -1
+        #expect(policy.delay(afterAttempt: 1, random: 0) == nil)
+    }
+
     @Test func `draws the delay from zero to its full length`() {
         let policy = RetryPolicy()
         #expect(policy.delay(afterAttempt: 2, random: 0) == .zero)
