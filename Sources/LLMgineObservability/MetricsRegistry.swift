@@ -3,7 +3,8 @@ import Synchronization
 /// The metrics of one node. A handle is resolved once and kept; adding to it is one or two relaxed atomic additions.
 ///
 /// Labels come from closed sets. An instrument has at most 2,000 series; what goes past that is counted in one series with the label
-/// `otel_metric_overflow="true"`, so a mistake with labels costs precision and never memory.
+/// `otel_metric_overflow="true"`, so a mistake with labels costs precision and never memory. A series whose handler is gone makes room for another when
+/// there are so many; what it counted is shown with that label then.
 public final class MetricsRegistry: Sendable {
     /// The most series of one instrument.
     public static let maximumSeries = 2_000
@@ -35,6 +36,35 @@ public final class MetricsRegistry: Sendable {
         let instrument: Instrument
         var series: [[Label]: Cell] = [:]
         var order: [[Label]] = []
+        /// Series that nobody adds to any more, and whose places are for whoever needs one.
+        var retired: Set<[Label]> = []
+        /// What those series counted whose places were taken.
+        var folded: MetricsSnapshot.Value?
+
+        /// Whether another series would be counted in that of the overflow.
+        var isFull: Bool { order.count - (series[[.overflow]] == nil ? 0 : 1) >= MetricsRegistry.maximumSeries - 1 }
+
+        /// Takes the place of the oldest series that has retired, if there is no free one. What it counted is shown with the overflow, so that the sum
+        /// over all series does not fall.
+        mutating func makeRoom(overflow: () -> Cell) {
+            guard isFull, let index = order.firstIndex(where: { retired.contains($0) }) else { return }
+            let key = order.remove(at: index)
+            retired.remove(key)
+            guard let cell = series.removeValue(forKey: key) else { return }
+            let value = MetricsRegistry.value(of: cell)
+            folded = folded.map { $0 + value } ?? value
+            guard series[[.overflow]] == nil else { return }
+            series[[.overflow]] = overflow()
+            order.append([.overflow])
+        }
+
+        /// What a series shows.
+        func value(of labels: [Label]) -> MetricsSnapshot.Value? {
+            guard let cell = series[labels] else { return nil }
+            let value = MetricsRegistry.value(of: cell)
+            guard labels == [.overflow], let folded else { return value }
+            return value + folded
+        }
     }
 
     private struct State {
@@ -83,6 +113,7 @@ public final class MetricsRegistry: Sendable {
         state.withLock { state in
             state.withFamily(instrument) { family in
                 guard family.series[key] != nil || family.order.count < Self.maximumSeries else { return }
+                family.retired.remove(key)
                 if family.series.updateValue(.observed(value), forKey: key) == nil { family.order.append(key) }
             }
         }
@@ -93,7 +124,21 @@ public final class MetricsRegistry: Sendable {
         let key = labels.sorted { $0.name < $1.name }
         state.withLock { state in
             state.withFamily(instrument) { family in
+                family.retired.remove(key)
                 if family.series.removeValue(forKey: key) != nil { family.order.removeAll { $0 == key } }
+            }
+        }
+    }
+
+    /// Says that a counter or histogram is done with, for a handler that is gone. It is shown until its place is needed for another series, and goes on
+    /// where it stood if it is asked for again before. Handles to it keep working, and are no longer shown once the place is taken.
+    package func retire(_ instrument: Instrument, labels: [Label]) {
+        let key = labels.sorted { $0.name < $1.name }
+        state.withLock { state in
+            guard let cell = state.families[instrument.name]?.series[key] else { return }
+            switch cell {
+            case .counter, .histogram: state.families[instrument.name]?.retired.insert(key)
+            case .gauge, .observed: break
             }
         }
     }
@@ -105,7 +150,7 @@ public final class MetricsRegistry: Sendable {
             MetricsSnapshot.Family(
                 instrument: family.instrument,
                 series: family.order.compactMap { labels in
-                    family.series[labels].map { MetricsSnapshot.Series(labels: labels, value: Self.value(of: $0)) }
+                    family.value(of: labels).map { MetricsSnapshot.Series(labels: labels, value: $0) }
                 })
         }
         return MetricsSnapshot(startedAt: startedAt, takenAt: clock.now(), families: values.filter { !$0.series.isEmpty })
@@ -124,8 +169,12 @@ public final class MetricsRegistry: Sendable {
         let key = labels.sorted { $0.name < $1.name }
         return state.withLock { state in
             state.withFamily(instrument) { family in
-                if let cell = family.series[key] { return cell }
-                let key = family.order.count < Self.maximumSeries - 1 ? key : [.overflow]
+                if let cell = family.series[key] {
+                    family.retired.remove(key)
+                    return cell
+                }
+                family.makeRoom(overflow: make)
+                let key: [Label] = family.isFull ? [.overflow] : key
                 if let cell = family.series[key] { return cell }
                 let cell = make()
                 family.series[key] = cell

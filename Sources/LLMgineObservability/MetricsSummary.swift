@@ -107,6 +107,18 @@ public struct MetricsSummary: Sendable, Hashable, Codable {
     }
 }
 
+extension MetricsSnapshot.Value {
+    /// Two values of one instrument, and so of one kind, as one.
+    static func + (one: MetricsSnapshot.Value, other: MetricsSnapshot.Value) -> MetricsSnapshot.Value {
+        switch (one, other) {
+        case (.integer(let first), .integer(let second)): .integer(first &+ second)
+        case (.number(let first), .number(let second)): .number(first + second)
+        case (.distribution(let first), .distribution(let second)): .distribution(first + second)
+        case (.integer, _), (.number, _), (.distribution, _): one
+        }
+    }
+}
+
 extension MetricsSnapshot.Distribution {
     /// Two distributions over the same buckets as one.
     static func + (one: MetricsSnapshot.Distribution, other: MetricsSnapshot.Distribution) -> MetricsSnapshot.Distribution {

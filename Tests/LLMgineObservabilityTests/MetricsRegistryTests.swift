@@ -26,6 +26,33 @@ import Testing
         #expect(snapshot[.eventsPublished, [.init("otel_metric_overflow", "true")]] == .integer(1_001))
     }
 
+    @Test func `gives the place of a series that has retired to a new one, and keeps what it counted`() {
+        for number in 0..<3_000 {
+            let labels = [MetricsRegistry.Label("topic", "t\(number)")]
+            registry.counter(.eventsPublished, labels: labels).increment()
+            registry.histogram(.eventProcessingDuration, labels: labels).record(0.5)
+            registry.retire(.eventsPublished, labels: labels)
+            registry.retire(.eventProcessingDuration, labels: labels)
+        }
+        let snapshot = registry.snapshot()
+        #expect(snapshot.families.map(\.series.count) == [MetricsRegistry.maximumSeries, MetricsRegistry.maximumSeries])
+        #expect(snapshot[.eventsPublished, [.init("topic", "t0")]] == nil)
+        #expect(snapshot[.eventsPublished, [.init("topic", "t2999")]] == .integer(1))
+        let summary = MetricsSummary(snapshot)
+        #expect(summary.counters["events_published_total"] == 3_000)
+        #expect(summary.histograms["event_processing_duration_seconds"]?.count == 3_000)
+    }
+
+    @Test func `has a retired series go on where it stood when it is asked for again`() {
+        let labels = [MetricsRegistry.Label("topic", "a")]
+        registry.counter(.eventsPublished, labels: labels).increment(by: 2)
+        registry.retire(.eventsPublished, labels: labels)
+        #expect(registry.snapshot()[.eventsPublished, labels] == .integer(2))
+        registry.counter(.eventsPublished, labels: labels).increment()
+        for number in 0..<3_000 { registry.counter(.eventsPublished, labels: [.init("topic", "t\(number)")]).increment() }
+        #expect(registry.snapshot()[.eventsPublished, labels] == .integer(3))
+    }
+
     @Test func `adds from many tasks without losing one`() async {
         let counter = registry.counter(.eventsProcessed)
         let gauge = registry.gauge(.queueSize)
