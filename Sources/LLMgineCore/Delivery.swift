@@ -83,7 +83,7 @@ public struct PublishReceipt: Sendable, Hashable {
     public var accepted: Int
     /// Older events that had to go to make room.
     public var evicted: Int
-    /// Subscriptions that refused it.
+    /// Subscriptions that refused it, and nodes to which no link may carry it because they take less than others.
     public var rejected: Int
     /// Of the subscriptions that have it queued, the ones that have it on the disk.
     public var spilled: Int

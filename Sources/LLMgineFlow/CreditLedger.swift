@@ -67,6 +67,9 @@ package struct CreditLedger: Sendable, Hashable {
         }
     }
 
+    /// Whether so much waits that what comes now will lie here for a while: more than 16 messages.
+    package var isBehind: Bool { received.messages > consumed.messages &+ 16 }
+
     /// Counts what was dealt with. - Returns: whether it is time for ``refilled(from:)``.
     package mutating func consumed(messages: Int, bytes: Int) -> Bool {
         consumed.messages &+= UInt64(max(0, messages))

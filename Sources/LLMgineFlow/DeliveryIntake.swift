@@ -6,12 +6,13 @@ package import LLMgineCore
 /// new ─ arrived ─► open ─ settled ─► known       open ─ returned ─► new
 /// ```
 /// A message that is sent again while it is open, because the link broke meanwhile, is not given to the handler a second time; once it is
-/// settled, it is acknowledged over every link that brought it.
+/// settled, it is acknowledged over every link that brought it. What comes once more over the same link while it is open is acknowledged at once:
+/// the first of its kind there still waits.
 package struct DeliveryIntake: Sendable {
     /// What to do with a message that came.
     package enum Arrival: Sendable, Hashable {
         case deliver
-        /// It is with the handler already; the acknowledgement will come.
+        /// It is with the handler already; the acknowledgement of what came first over the link will come.
         case underWay
         /// It was settled before, and counts as acknowledged.
         case duplicate
@@ -50,14 +51,17 @@ package struct DeliveryIntake: Sendable {
     /// Messages that the handler has not settled.
     package var openCount: Int { open.count }
 
-    /// A message came over a link. `due` is about the acknowledgement of a duplicate.
+    /// A message came over a link. `due` is about the acknowledgement of a duplicate, or of one that comes again over the same link.
     package mutating func arrived(_ id: MessageID, over link: UInt64, priority: Priority, at now: Duration) -> (Arrival, due: Due) {
         let lane = Int(priority.rawValue)
         let ordinal = ledgers[link, default: Array(repeating: AckLedger(), count: 4)][lane].noteArrival()
         let place = Place(link: link, priority: priority, ordinal: ordinal)
-        if open[id] != nil {
+        if let places = open[id] {
             duplicates += 1
-            open[id]?.append(place)
+            // Its first coming over this link stands for it, and keeps the sender from letting go; a place for each would be memory without
+            // credit.
+            if places.contains(where: { $0.link == link && $0.priority == priority }) { return (.underWay, settle(place)) }
+            open[id] = places.filter { ledgers[$0.link] != nil } + [place]
             return (.underWay, .not)
         }
         switch window.arrived(id, at: now) {

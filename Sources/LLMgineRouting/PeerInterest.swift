@@ -67,7 +67,10 @@ package struct PeerInterest: Sendable {
     }
 
     private mutating func amend(with update: InterestUpdate) throws(LLMgineError) -> Outcome {
-        guard known.count + update.adds.count - update.removes.count <= limit else { throw overLimit }
+        // Removals go first; one of what is not there, or of the same once more, makes no room. Adds of what is there take none.
+        let gone = Set(update.removes.filter { known[$0] != nil })
+        let fresh = Set(update.adds.lazy.map(\.flow)).count { known[$0] == nil || gone.contains($0) }
+        guard known.count - gone.count + fresh <= limit else { throw overLimit }
         var added: [InterestEntry] = []
         var removed: [InterestEntry] = []
         for flow in update.removes {

@@ -4,12 +4,12 @@ package import LLMgineCore
 package enum WireFault: UInt8, Error, Hashable, CaseIterable {
     case truncated, overlongVarint, varintOverflow, invalidText, invalidName, invalidFilter, invalidValue, notOurs
     case reservedBits, trailingBytes, wrongCount, unknownReference
-    case textTooLong, tooMany, payloadTooLong
+    case textTooLong, tooMany, payloadTooLong, headersTooLong
 
     /// `limitExceeded` for what is well formed but too much, else `malformedFrame`.
     package var code: LLMgineError.Code {
         switch self {
-        case .textTooLong, .tooMany, .payloadTooLong: .limitExceeded
+        case .textTooLong, .tooMany, .payloadTooLong, .headersTooLong: .limitExceeded
         case .truncated, .overlongVarint, .varintOverflow, .invalidText, .invalidName, .invalidFilter, .invalidValue, .notOurs,
             .reservedBits, .trailingBytes, .wrongCount, .unknownReference:
             .malformedFrame
@@ -34,6 +34,7 @@ package enum WireFault: UInt8, Error, Hashable, CaseIterable {
         case .textTooLong: "a text is too long"
         case .tooMany: "a list is too long"
         case .payloadTooLong: "a payload is larger than was agreed"
+        case .headersTooLong: "the headers of a message are too long in all"
         }
     }
 

@@ -24,6 +24,7 @@ private final class Account {
     var granted: Credit { ledger.granted }
     var held: UInt64 { ledger.held }
     var isStarved: Bool { ledger.isStarved }
+    var isBehind: Bool { ledger.isBehind }
 
     func received(_ messages: Int, _ bytes: Int) throws(LLMgineError) { try ledger.received(messages: messages, bytes: bytes) }
     func consumed(_ messages: Int, _ bytes: Int) -> Bool { ledger.consumed(messages: messages, bytes: bytes) }
@@ -38,6 +39,16 @@ private final class Account {
 }
 
 @Suite struct `A credit ledger` {
+    @Test func `tells when what comes will lie there for a while`() throws {
+        let account = Account()
+        try account.received(16, 160)
+        #expect(!account.isBehind)
+        try account.received(1, 10)
+        #expect(account.isBehind)
+        _ = account.consumed(1, 10)
+        #expect(!account.isBehind)
+    }
+
     @Test func `starts with the exclusive window, or less if it never wants more`() {
         let one = Account()
         #expect(one.granted == CreditBudget.exclusive)

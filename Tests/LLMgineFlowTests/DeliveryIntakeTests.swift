@@ -39,8 +39,38 @@ import Testing
         #expect(arrive(&intake, 1, over: 2) == .underWay)
         #expect(arrive(&intake, 2, over: 2) == .underWay)
         let dues = intake.settled(id(2))
-        #expect(dues.map(\.due) == [.not, .soon])
+        #expect(dues.map(\.due) == [.soon])
         #expect(intake.takeAcknowledgements(over: 2).map(\.1) == [Acknowledgement(upTo: 0, beyond: [1..<2])])
+    }
+
+    @Test func `keeps one place for a message that one link brings again and again`() {
+        var intake = DeliveryIntake(window: DeduplicationWindow())
+        #expect(arrive(&intake, 1) == .deliver)
+        let (arrival, due) = intake.arrived(id(1), over: 1, priority: .normal, at: .zero)
+        #expect(arrival == .underWay)
+        #expect(due == .soon)
+        for _ in 0..<1000 { #expect(arrive(&intake, 1) == .underWay) }
+        #expect(intake.openCount == 1)
+        // The repeats are settled, and the first of them is not before the handler is done with it.
+        #expect(intake.takeAcknowledgements(over: 1).map(\.1) == [Acknowledgement(upTo: 0, beyond: [1..<1002])])
+        #expect(intake.settled(id(1)).map(\.link) == [1])
+        #expect(intake.takeAcknowledgements(over: 1).map(\.1) == [Acknowledgement(upTo: 1002)])
+        #expect(intake.duplicates == 1001)
+    }
+
+    @Test func `keeps one place for each link and class that brings a message, and none for a link that has ended`() {
+        var intake = DeliveryIntake(window: DeduplicationWindow())
+        for _ in 0..<3 {
+            for link: UInt64 in 1...3 {
+                for priority in [Priority.normal, .low] { _ = intake.arrived(id(1), over: link, priority: priority, at: .zero) }
+            }
+        }
+        for link: UInt64 in 4...100 {
+            intake.linkEnded(link - 1)
+            #expect(arrive(&intake, 1, over: link) == .underWay)
+        }
+        #expect(intake.settled(id(1)).map(\.link) == [1, 1, 2, 2, 100])
+        #expect(intake.takeAcknowledgements(over: 100).map(\.1) == [Acknowledgement(upTo: 1)])
     }
 
     @Test func `does not acknowledge what nobody has handled`() {

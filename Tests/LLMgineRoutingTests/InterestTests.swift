@@ -158,6 +158,21 @@ private func entry(_ flow: UInt32, _ filters: TopicFilter...) -> InterestEntry {
         #expect(try peer.apply(InterestUpdate(snapshot: false, from: 2, to: 4, adds: [entry(3)], removes: [1])) != .stale)
     }
 
+    @Test func `makes no room by removing what is not there`() throws {
+        var peer = PeerInterest(limit: 2)
+        _ = try peer.apply(InterestUpdate(snapshot: true, from: 0, to: 2, adds: [entry(1), entry(2)]))
+        for removes in [[8, 9], [1, 1], [1, 9]] as [[UInt32]] {
+            #expect(throws: LLMgineError(.limitExceeded, "")) {
+                try peer.apply(InterestUpdate(snapshot: false, from: 2, to: 3, adds: [entry(3), entry(4)], removes: removes))
+            }
+        }
+        #expect(peer.entries == [entry(1), entry(2)])
+        // A changed entry takes no room of its own, whether it is removed first or not.
+        _ = try peer.apply(InterestUpdate(snapshot: false, from: 2, to: 3, adds: [entry(1, "y"), entry(3)], removes: [2]))
+        _ = try peer.apply(InterestUpdate(snapshot: false, from: 3, to: 4, adds: [entry(1, "z"), entry(4)], removes: [1, 3]))
+        #expect(peer.entries == [entry(1, "z"), entry(4)])
+    }
+
     @Test func `arrives the same in parts`() throws {
         var log = InterestLog()
         for flow in 1...100 as ClosedRange<UInt32> { log.add(entry(flow)) }

@@ -146,6 +146,40 @@ import Testing
         #expect(error?.code.rawValue == code, "\(error?.detail ?? "")")
     }
 
+    @Test func `lets go of a read that is much larger than it`() throws {
+        let run = Golden.run(Golden.plain, Golden.full)
+        var read = ByteBufferAllocator().buffer(capacity: 64 << 10)
+        read.writeImmutableBuffer(run)
+        read.writeRepeatingByte(0, count: 1000)
+        let slice = read.readSlice(length: run.readableBytes) ?? ByteBuffer()
+        let whole = try index(slice, count: 2)
+        let compacted = try #require(whole.compacted)
+        #expect(compacted.messages.storageCapacity < 4 * run.readableBytes + 64)
+        #expect(Array(compacted) == Array(whole))
+        #expect(compacted.payloadBytes == whole.payloadBytes)
+        #expect(compacted.isPlain == whole.isPlain)
+        // What fills a good part of it stays where it is.
+        #expect(compacted.compacted == nil || compacted.messages.storageCapacity > 4 * run.readableBytes)
+        var large = ByteBufferAllocator().buffer(capacity: 64 << 10)
+        MessageWriter.write(MessageFields(topicRef: 1), payload: ByteBuffer(repeating: 1, count: 20 << 10), into: &large)
+        #expect(try index(large, count: 1).compacted == nil)
+    }
+
+    @Test func `is refused when the headers of a message are too long in all`() throws {
+        // Each name has 2 bytes, each value fits the limit of one: the last decides.
+        func run(last: Int) -> ByteBuffer {
+            var headers = Headers()
+            for number in 0..<7 { headers.add("h\(number)", String(repeating: "v", count: Headers.maximumBytes)) }
+            headers.add("h7", String(repeating: "v", count: last))
+            return Golden.run((MessageFields(topicRef: 1, headers: headers), ByteBuffer()))
+        }
+        let most = MessageFields.maximumHeaderBytes - 8 * 2 - 7 * Headers.maximumBytes
+        #expect(try index(run(last: most), count: 1)[0].headers.count == 8)
+        #expect(throws: LLMgineError(.limitExceeded, "")) { try index(run(last: most + 1), count: 1) }
+        var reader = MessageReader(run(last: most + 1), baseSequence: 0, highestIntern: 1, maximumPayload: 100)
+        #expect(throws: LLMgineError(.limitExceeded, "")) { _ = try reader.next() }
+    }
+
     @Test(arguments: [1, 3, 4, 1_000_000, UInt32.max])
     func `with another count than announced is refused`(count: UInt32) {
         #expect(throws: LLMgineError(.malformedFrame, "")) { try index(Golden.run(Golden.plain, Golden.plain), count: count) }

@@ -80,6 +80,21 @@ extension MessageIndex {
     /// The same without the messages that are not wanted. The bytes stay as they are.
     package func filtered(_ isWanted: (Entry) -> Bool) -> MessageIndex { MessageIndex(self, entries: entries.filter(isWanted)) }
 
+    /// The same in memory of its own, if it lies in a buffer of more than four times its size, as a short frame does in a read; nil if a copy
+    /// would save less than that.
+    package var compacted: MessageIndex? {
+        guard messages.readableBytes < messages.storageCapacity / 4 else { return nil }
+        return MessageIndex(self, in: ByteBuffer(buffer: messages))
+    }
+
+    private init(_ whole: MessageIndex, in copy: ByteBuffer) {
+        messages = copy
+        baseSequence = whole.baseSequence
+        isPlain = whole.isPlain
+        entries = whole.entries
+        payloadBytes = whole.payloadBytes
+    }
+
     private init(_ whole: MessageIndex, entries: [Entry]) {
         messages = whole.messages
         baseSequence = whole.baseSequence

@@ -60,7 +60,7 @@ package struct MessageFields: Sendable, Hashable {
         }
     }
 
-    /// The most bytes of all header names and values: with the payload they must fit a frame.
+    /// The most bytes of all header names and values: with the payload they must fit a frame. Both ends hold a message to it.
     package static let maximumHeaderBytes = 32 << 10
 }
 

@@ -17,9 +17,13 @@ struct OptionalFields {
             offset &+= MessageFlags.traceBytes
         }
         if flags.contains(.headers) {
+            var room = MessageFields.maximumHeaderBytes
             for _ in 0..<(try OptionalFields.headerCount(bytes, at: &offset, end: end)) {
                 let name = try OptionalFields.text(bytes, at: &offset, end: end, maximum: Headers.maximumBytes)
-                headers.add(name, try OptionalFields.text(bytes, at: &offset, end: end, maximum: Headers.maximumBytes))
+                let value = try OptionalFields.text(bytes, at: &offset, end: end, maximum: Headers.maximumBytes)
+                room &-= name.utf8.count &+ value.utf8.count
+                guard room >= 0 else { throw .headersTooLong }
+                headers.add(name, value)
             }
         }
         if flags.contains(.timeToLive) {
@@ -37,12 +41,14 @@ struct OptionalFields {
             offset &+= MessageFlags.traceBytes
         }
         if flags.contains(.headers) {
+            var room = MessageFields.maximumHeaderBytes
             for _ in 0..<(try headerCount(bytes, at: &offset, end: end) * 2) {
-                try skipText(bytes, at: &offset, end: end, maximum: Headers.maximumBytes)
+                room &-= try skipText(bytes, at: &offset, end: end, maximum: Headers.maximumBytes)
+                guard room >= 0 else { throw .headersTooLong }
             }
         }
         if flags.contains(.timeToLive) { _ = try milliseconds(bytes, at: &offset, end: end) }
-        if flags.contains(.session) { try skipText(bytes, at: &offset, end: end, maximum: SessionID.maximumBytes) }
+        if flags.contains(.session) { _ = try skipText(bytes, at: &offset, end: end, maximum: SessionID.maximumBytes) }
     }
 
     /// - Precondition: eight bytes are there.
@@ -69,9 +75,11 @@ struct OptionalFields {
         return try Text.read(bytes, from: start, to: offset)
     }
 
-    private static func skipText(_ bytes: Span<UInt8>, at offset: inout Int, end: Int, maximum: Int) throws(WireFault) {
+    /// - Returns: the bytes of the text.
+    private static func skipText(_ bytes: Span<UInt8>, at offset: inout Int, end: Int, maximum: Int) throws(WireFault) -> Int {
         let start = try textStart(bytes, at: &offset, end: end, maximum: maximum)
         guard Text.isValid(bytes, from: start, to: offset) else { throw .invalidText }
+        return offset &- start
     }
 
     /// Where the text starts; `offset` moves to where it ends.
