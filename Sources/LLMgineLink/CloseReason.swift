@@ -32,6 +32,7 @@ package enum CloseReason: UInt64, Sendable, Hashable, CaseIterable {
     case connectionLost = 31
     case tlsFailure = 32
     case certificateExpired = 33
+    case rolesChanged = 34
 
     /// The reason in words, for a log line.
     package var text: String {
@@ -57,6 +58,7 @@ package enum CloseReason: UInt64, Sendable, Hashable, CaseIterable {
         case .connectionLost: "the connection was closed"
         case .tlsFailure: "TLS refused the connection"
         case .certificateExpired: "the node's certificate has expired"
+        case .rolesChanged: "the node's new certificate carries other roles"
         }
     }
 
@@ -89,7 +91,7 @@ package enum CloseReason: UInt64, Sendable, Hashable, CaseIterable {
         case .creditOverdrawn: .creditOverdrawn
         case .tlsFailure, .certificateExpired: .tlsFailure
         case .unspecified, .handshakeTimeout, .interestTimeout, .duplicateLink, .superseded, .shuttingDown, .keepaliveTimeout,
-            .connectionLost:
+            .connectionLost, .rolesChanged:
             .connectionClosed
         }
     }

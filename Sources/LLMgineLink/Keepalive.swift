@@ -16,6 +16,8 @@ struct Keepalive: Sendable, Hashable {
     }
 
     private(set) var roundTrip: Duration?
+    /// Whether a sign of life is overdue; found out by a tick.
+    private(set) var isSuspect = false
     private var heard: Duration
     private var lastTick: Duration
     private var lateness: Duration = .zero  // of our ticks, since the last byte
@@ -32,6 +34,7 @@ struct Keepalive: Sendable, Hashable {
         guard now > heard else { return }
         heard = now
         lateness = .zero
+        isSuspect = false
     }
 
     /// A PONG that answers an older PING, or none, says nothing about the time.
@@ -45,6 +48,7 @@ struct Keepalive: Sendable, Hashable {
         lateness += max(now - max(lastTick + settings.tickInterval, heard), .zero)
         lastTick = max(now, lastTick)
         let silence = now - heard - lateness
+        isSuspect = silence >= settings.lateAfter
         if silence >= settings.suspectAfter { return .dead(silence: silence) }
         let quiet = now - max(heard, lastPing) >= settings.pingAfter
         guard quiet || now - lastPing >= settings.pingEvery else { return .wait }

@@ -50,6 +50,8 @@ package struct LinkMachine: ~Copyable {
 
     /// How long the last answered PING took, nil before the first.
     package var roundTrip: Duration? { keepalive.roundTrip }
+    /// Whether the peer has been silent for so long that it may be gone.
+    package var isSuspect: Bool { keepalive.isSuspect }
 
     /// The connection is up and TLS has verified the peer.
     package mutating func opened(at now: Duration, into actions: inout [LinkAction]) {

@@ -10,6 +10,8 @@ package struct LinkSettings: Sendable, Hashable {
     package var pingAfter: Duration = .seconds(1)
     /// A PING goes out at least this often on a busy link too, since it carries the interest hash and measures the round trip.
     package var pingEvery: Duration = .seconds(10)
+    /// A link is shown as suspect after so long without a byte, our own lateness not counted: a PING is unanswered for half a second then.
+    package var lateAfter: Duration = .milliseconds(1500)
     /// A link is dead after so long without a byte, our own lateness not counted. Between 3 and 10 s.
     package var suspectAfter: Duration {
         get { suspicion }

@@ -1,4 +1,4 @@
-import LLMgineCore
+package import LLMgineCore
 import LLMgineFlow
 import LLMgineWire
 
@@ -85,10 +85,10 @@ extension Outbox {
         mindedFlows += change
     }
 
-    /// Messages for a flow are gone that were kept elsewhere, whatever their class was: the next ordinary one tells the peer, or a frame of its own
-    /// if none waits, for it may be long before one comes.
-    package mutating func lost(_ count: Int, flow id: UInt32) {
-        guard let place = place(of: id, .normal) else { return }
+    /// Messages for a flow are gone that were kept elsewhere: the next one of the class tells the peer, or a frame of its own if none waits, for
+    /// it may be long before one comes. - Parameter priority: ordinary if it is not known what their class was.
+    package mutating func lost(_ count: Int, flow id: UInt32, _ priority: Priority = .normal) {
+        guard let place = place(of: id, priority) else { return }
         queues[place].gap += count
         if queues[place].messages == 0 { announceGap(place) }
     }

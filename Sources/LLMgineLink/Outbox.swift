@@ -37,6 +37,8 @@ package struct Outbox: ~Copyable {
         package var texts = WireLimits.internedTexts
         /// Sets of flows that are known at a time. Past it all are forgotten, which costs each its open chunk.
         package var lanes = 4096
+        /// Bytes of control. Past it the link is closed at once, however fast the peer reads: a snapshot of 100,000 subscriptions has some 8 MiB.
+        package var control = 64 << 20
         package init() {}
     }
 
@@ -243,6 +245,9 @@ package struct Outbox: ~Copyable {
     /// Puts a frame ahead of all data.
     package mutating func send(_ frame: Frame) { frame.write(into: &control) }
 
-    /// Bytes of control that wait. Past a bound the peer does not read, and the shell closes the link.
+    /// Bytes of control that wait. What stays above a bound shows that the peer does not read, and the shell closes the link.
     package var controlBytes: Int { control.readableBytes }
+
+    /// Whether so much control waits that the link must end now.
+    package var isOverfull: Bool { control.readableBytes > limits.control }
 }

@@ -180,6 +180,7 @@ final class OneWay {
     var hasDeadlines: Bool { outbox.hasDeadlines }
     var queued: [(flow: UInt32, messages: Int)] { outbox.queued }
     var controlBytes: Int { outbox.controlBytes }
+    var isOverfull: Bool { outbox.isOverfull }
 
     func append(_ message: Message, sequence: UInt64, to flows: [UInt32] = [1], at now: Duration = .zero) throws(LLMgineError)
         -> Outbox.Appended

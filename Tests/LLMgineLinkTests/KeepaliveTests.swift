@@ -37,6 +37,26 @@ import Testing
         #expect(done.last?.1.closure?.reason == .keepaliveTimeout)
     }
 
+    @Test func `is suspect from a second and a half of silence on, until it is heard`() {
+        var link = LinkMachine.established()
+        _ = run(&link, from: .zero, to: .milliseconds(1250))
+        #expect(link.isSuspect == false)
+        _ = run(&link, from: .milliseconds(1250), to: .milliseconds(1500))
+        #expect(link.isSuspect == true)
+        link.bytesArrived(at: .milliseconds(1600))
+        #expect(link.isSuspect == false)
+        _ = run(&link, from: .milliseconds(1500), to: .milliseconds(3000))
+        #expect(link.isSuspect == false)
+        _ = run(&link, from: .milliseconds(3000), to: .milliseconds(3250))
+        #expect(link.isSuspect == true)
+    }
+
+    @Test func `is not suspect for our own stall`() {
+        var link = LinkMachine.established()
+        _ = link.ticked(at: .seconds(60))
+        #expect(link.isSuspect == false)
+    }
+
     @Test func `lives on by any byte`() {
         var link = LinkMachine.established()
         for second in 0..<60 {

@@ -25,6 +25,22 @@ import Testing
         #expect(try link.drained() == [])
     }
 
+    @Test func `says at once when too much control waits`() throws {
+        var limits = Outbox.Limits()
+        limits.control = 1000
+        let link = OneWay(limits: limits)
+        let frame = Frame.cancel(CancelFrame(request: 9))
+        var count = 0
+        while !link.isOverfull, count < 1000 {
+            #expect(link.controlBytes <= 1000)
+            link.send(frame)
+            count += 1
+        }
+        #expect(link.controlBytes > 1000)
+        #expect(try link.drained().count == count)
+        #expect(!link.isOverfull)
+    }
+
     @Test func `carries every field of a message`() throws {
         let link = OneWay()
         var message = Message.of("a", type: "T", bytes: 300)
