@@ -19,6 +19,8 @@ package struct DialBook: Sendable {
     private var answered: [String: NodeID] = [:]
     /// The addresses that turned out to be our own.
     private var ours: Set<String>
+    /// How many targets are wanted and have no link.
+    private var missing = 0
 
     /// - Parameter ownAddress: where this node itself accepts links.
     package init(seeds: [String], ownAddress: String) {
@@ -34,6 +36,7 @@ package struct DialBook: Sendable {
     ///   - oneAtATime: whether to wait for a dial under way and then try the first one due, as a leaf does that needs one link only.
     package mutating func due(members: [Target], linked: (NodeID) -> Bool, oneAtATime: Bool = false, at now: Duration) -> [Target] {
         var wanted = wanted(members: members, linked: linked)
+        missing = wanted.count
         if oneAtATime {
             guard !wanted.contains(where: { schedules[$0.address].map { $0.due == nil } ?? false }) else { return [] }
             wanted = Array(wanted.filter { schedules[$0.address]?.isDue(at: now) ?? true }.prefix(1))
@@ -63,12 +66,12 @@ package struct DialBook: Sendable {
 
     /// A link to the address broke after it had lasted so long.
     package mutating func broke(_ address: String, after lifetime: Duration, at now: Duration, random: Double) {
-        schedules[address, default: DialSchedule(at: now)].broke(after: lifetime, at: now, random: random)
+        schedules[address, default: DialSchedule(at: now)].broke(after: lifetime, at: now, random: random, among: missing)
     }
 
     /// A dial failed.
     package mutating func failed(_ address: String, at now: Duration, random: Double) {
-        schedules[address, default: DialSchedule(at: now)].failed(at: now, random: random)
+        schedules[address, default: DialSchedule(at: now)].failed(at: now, random: random, among: missing)
     }
 
     /// A dial reached this very node.

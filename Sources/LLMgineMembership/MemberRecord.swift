@@ -14,7 +14,8 @@ package struct MemberRecord: Sendable, Hashable {
     }
 
     package let node: NodeID
-    package let incarnation: Incarnation
+    /// The life that wrote it, or a later one: a node goes beyond a life that had its name and left, to be heard again.
+    package internal(set) var incarnation: Incarnation
     /// Grows with each change that the node makes to its record. 0 for a record that a peer made from a handshake.
     package var counter: UInt64
     package var state: State

@@ -27,9 +27,10 @@ package struct MemberTable: Sendable {
         case updated(NodeID)
         /// It left on purpose.
         case left(NodeID)
-        /// Somebody held a later record of this life of ours than we wrote. Ours has a higher counter now and should be told.
+        /// Somebody held a later record of this life of ours than we wrote, or one of a later life that has left. Ours is the latest now and
+        /// should be told.
         case refuted
-        /// A later life of this very node is in the cluster: two processes have our identity, and the other one wins.
+        /// A later life of this very node is in the cluster: two processes have our identity, and the other one wins. Said once of each life.
         case superseded(by: Incarnation)
     }
 
@@ -43,6 +44,8 @@ package struct MemberTable: Sendable {
     package private(set) var own: MemberRecord
     package let limits: Limits
     private var members: [NodeID: Member] = [:]
+    /// The latest life that was said to supersede ours.
+    private var successor: Incarnation?
     /// Where the next gossip begins when a table is too long for one frame.
     private var cursor = 0
 
@@ -131,12 +134,24 @@ package struct MemberTable: Sendable {
 
     /// A statement about an earlier life of ours is history, whatever it says.
     private mutating func heardOfOurselves(_ record: MemberRecord) -> Change? {
-        if record.incarnation > own.incarnation { return .superseded(by: record.incarnation) }
+        if record.incarnation > own.incarnation { return heardOfSuccessor(record) }
         guard record.incarnation == own.incarnation, record.counter >= own.counter, record != own else { return nil }
         let (next, overflow) = record.counter.addingReportingOverflow(1)
         guard !overflow else { return nil }
         own.counter = next
         return .refuted
+    }
+
+    /// Another process had our name. While it lives it wins; one that has left is history, but its tombstone would hide us for as long as it stays.
+    private mutating func heardOfSuccessor(_ record: MemberRecord) -> Change? {
+        let (next, overflow) = record.incarnation.value.addingReportingOverflow(1)
+        if record.state == .left, !overflow {
+            own.incarnation = Incarnation(next)
+            return .refuted
+        }
+        if let successor, record.incarnation <= successor { return nil }
+        successor = record.incarnation
+        return .superseded(by: record.incarnation)
     }
 
     /// Makes room for one more by dropping the longest-gone tombstone, else the member that was out of reach for longest.

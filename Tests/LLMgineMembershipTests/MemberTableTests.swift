@@ -43,6 +43,31 @@ private func record(
         #expect(table.merge([record("a", 11)], at: .zero) == [.superseded(by: Incarnation(11))])
     }
 
+    @Test func `says once of each later life that it supersedes its own`() {
+        var table = MemberTable(own: record("a", 10))
+        #expect(table.merge([record("a", 11)], at: .zero) == [.superseded(by: Incarnation(11))])
+        #expect(table.merge([record("a", 11), record("a", 11, counter: 2, .leaving)], at: .seconds(5)) == [])
+        #expect(table.merge([record("a", 12)], at: .seconds(10)) == [.superseded(by: Incarnation(12))])
+        #expect(table.own == record("a", 10))
+    }
+
+    @Test func `goes beyond a later life that has left, and is heard again by who knows of that`() {
+        var table = MemberTable(own: record("a", 10, counter: 3))
+        var other = MemberTable(own: record("b"))
+        _ = other.merge([record("a", 12, counter: 9, .left, address: "elsewhere:1")], at: .zero)
+        other.linked(record("a", 10, counter: 0), at: .zero)
+        #expect(other["a"]?.state == .left)
+        let tombstone = other.gossip(at: .zero)
+        #expect(table.merge(tombstone, at: .zero) == [.learned("b"), .refuted])
+        #expect(table.own == record("a", 13, counter: 3))
+        let answer = table.gossip(at: .zero)
+        #expect(other.merge(answer, at: .zero) == [.updated("a")])
+        #expect(other["a"] == record("a", 13, counter: 3))
+        #expect(table.digest == other.digest)
+        #expect(table.merge([record("a", 12, counter: 9, .left)], at: .seconds(5)) == [])
+        #expect(table.merge([record("a", .max, .left)], at: .zero) == [.superseded(by: Incarnation(.max))])
+    }
+
     @Test func `keeps a tombstone for a day, so that an old record does not bring the node back`() {
         var table = MemberTable(own: record("a"))
         #expect(table.merge([record("b", 1, counter: 4, .left)], at: .zero) == [.left("b")])
@@ -125,10 +150,29 @@ private func record(
         schedule.failed(at: .zero, random: 0)
         #expect(schedule.due == .milliseconds(2500))
         schedule.connected(at: .zero)
-        schedule.broke(after: .seconds(1), at: .zero, random: 0)
+        schedule.broke(after: .milliseconds(799), at: .zero, random: 0)
         #expect(schedule.due == .milliseconds(2500))
         schedule.broke(after: .seconds(5), at: .zero, random: 0)
         #expect(schedule.due == .milliseconds(25))
+    }
+
+    @Test func `waits 0.8 s at most for ten minutes after a link, and up to 5 s then`() {
+        var schedule = DialSchedule(at: .zero)
+        for _ in 0..<20 { schedule.failed(at: .zero, random: 1) }
+        schedule.broke(after: .seconds(1), at: .seconds(1000), random: 1)
+        #expect(schedule.due == .milliseconds(1_000_800))
+        schedule.failed(at: .milliseconds(1_599_999), random: 1)
+        #expect(schedule.due == .milliseconds(1_600_799))
+        schedule.failed(at: .seconds(1600), random: 1)
+        #expect(schedule.due == .seconds(1605))
+    }
+
+    @Test(arguments: [(1, 800), (160, 800), (200, 1000), (1000, 5000), (Int.max, 5000)])
+    func `waits longer after a link when many are gone`(count: Int, milliseconds: Int) {
+        var schedule = DialSchedule(at: .zero)
+        schedule.broke(after: .seconds(60), at: .zero, random: 1, among: count)
+        for _ in 0..<20 { schedule.failed(at: .zero, random: 1, among: count) }
+        #expect(schedule.due == .milliseconds(milliseconds))
     }
 }
 
@@ -155,6 +199,27 @@ private func record(
         book.failed("s:1", at: .zero, random: 0)
         #expect(book.nextDue(members: [], linked: { _ in false }, at: .zero) == .milliseconds(25))
         #expect(book.due(members: [], linked: { _ in false }, at: .seconds(1)) == [.init(address: "s:1", node: nil)])
+    }
+
+    @Test func `dials who was linked lately more often than a seed that never answered, unless many are gone`() {
+        func longest(_ gone: Int) -> (member: Duration?, seed: Duration?) {
+            var book = DialBook(seeds: ["s:1"], ownAddress: "me:1")
+            let members = (0..<gone).map { DialBook.Target(address: "m:\($0)", node: nil) }
+            _ = book.due(members: members, linked: { _ in false }, at: .zero)
+            book.broke("m:0", after: .seconds(60), at: .zero, random: 1)
+            for _ in 0..<20 {
+                book.failed("m:0", at: .zero, random: 1)
+                book.failed("s:1", at: .zero, random: 1)
+            }
+            let seed = book.nextDue(members: [], linked: { _ in false }, at: .zero)
+            // Those whose dial is under way have no due time.
+            return (book.nextDue(members: members, linked: { _ in false }, at: .zero), seed)
+        }
+        let (one, many) = (longest(1), longest(599))
+        #expect(one.member == .milliseconds(800))
+        #expect(one.seed == .seconds(5))
+        #expect(many.member == .seconds(3), "599 members and a seed")
+        #expect(many.seed == .seconds(5))
     }
 
     @Test func `tries one seed after the other for a leaf`() {
