@@ -50,7 +50,8 @@ package enum BrokerAction: Sendable, Hashable {
 
     // Membership
     case sendGossip(LinkID, [MemberRecord])
-    case sendLeaving(LinkID)
+    /// The link closes after the deadline at the latest.
+    case sendLeaving(LinkID, deadline: Duration)
     /// A later life of this node is in the cluster: this process should stop.
     case identityTaken(by: Incarnation)
 }

@@ -56,10 +56,30 @@ extension BrokerMachine {
         resolveWaiters(into: &actions)
     }
 
-    /// The peer lacks what changed since a version; 0 asks for everything.
+    /// The peer lacks what changed since a version; 0 asks for everything. It is answered at once, and from then on once a tick: an answer may be
+    /// many times longer than the question.
     package mutating func interestWanted(_ link: LinkID, since version: UInt64, into actions: inout [BrokerAction]) {
         // A hub in reserve is told nothing, or it would deliver as well.
         guard let peer = peers[link], !peer.isLeaf, !peer.isStandby else { return }
+        guard !peer.wasAnswered else {
+            peers[link]?.owed = min(peer.owed ?? version, version)
+            return
+        }
+        tellInterest(link, since: version, into: &actions)
+    }
+
+    /// Answers those who asked more than once since the last tick.
+    mutating func tellWhoAskedAgain(into actions: inout [BrokerAction]) {
+        for link in peers.filter({ $0.value.wasAnswered }).keys.sorted() {
+            peers[link]?.wasAnswered = false
+            guard let since = peers[link]?.owed else { continue }
+            peers[link]?.owed = nil
+            tellInterest(link, since: since, into: &actions)
+        }
+    }
+
+    private mutating func tellInterest(_ link: LinkID, since version: UInt64, into actions: inout [BrokerAction]) {
+        peers[link]?.wasAnswered = true
         peers[link]?.told = log.version
         for update in log.delta(since: version).split() { actions.append(.sendInterest(link, update)) }
     }

@@ -71,6 +71,12 @@ extension BrokerMachine {
         actions.append(.peerDraining(peer.info.node, link))
     }
 
+    /// Whether the peer has told somebody that it leaves: that very life, and not another process of its name.
+    func isKnownToLeave(_ link: LinkID) -> Bool {
+        guard let info = peers[link]?.info, let record = members[info.node] else { return false }
+        return record.state == .leaving && record.incarnation == info.incarnation
+    }
+
     /// The link measured how long an answer takes.
     package mutating func roundTripMeasured(_ link: LinkID, _ duration: Duration) { peers[link]?.roundTrip = duration }
 
@@ -100,7 +106,7 @@ extension BrokerMachine {
         let info = peer.info
         peers[link]?.told = log.version
         actions.append(.peerUp(info.node, link, leaf: peer.isLeaf))
-        if isLeaving { actions.append(.sendLeaving(link)) }
+        if isLeaving { actions.append(.sendLeaving(link, deadline: max(leavesUntil - now, .zero))) }
         guard !peer.isLeaf else { return }
         members.linked(
             MemberRecord(
@@ -110,7 +116,7 @@ extension BrokerMachine {
             at: now)
         for part in log.snapshot.split() { actions.append(.sendInterest(link, part)) }
         if !isLeaf { actions.append(.sendGossip(link, members.gossip(at: now))) }
-        if members[info.node]?.state == .leaving { peerLeaving(link, into: &actions) }
+        if isKnownToLeave(link) { peerLeaving(link, into: &actions) }
         // What a hub has said while it was in reserve.
         for entry in peer.interest.entries { actions.append(.routeAdded(info.node, link, entry, leaf: false)) }
     }

@@ -9,7 +9,7 @@ extension BrokerMachine {
         dialDue(at: now, into: &actions)
     }
 
-    /// Time passed: gossip, dials.
+    /// Time passed: gossip, dials, what was asked for more than once.
     /// - Parameter random: chooses the peer to gossip with.
     package mutating func ticked(at now: Duration, random: UInt64, into actions: inout [BrokerAction]) {
         if let due = nextGossip, now >= due {
@@ -19,6 +19,7 @@ extension BrokerMachine {
             let core = coreLinks
             if !isLeaf, !core.isEmpty { actions.append(.sendGossip(core[Int(random % UInt64(core.count))], members.gossip(at: now))) }
         }
+        tellWhoAskedAgain(into: &actions)
         dialDue(at: now, into: &actions)
     }
 
@@ -36,7 +37,7 @@ extension BrokerMachine {
             switch change {
             case .learned, .left: break
             case .updated(let node):
-                if members[node]?.state == .leaving, let link = links[node] { peerLeaving(link, into: &actions) }
+                if let link = links[node], isKnownToLeave(link) { peerLeaving(link, into: &actions) }
             case .refuted: tellOwnRecord(into: &actions)
             case .superseded(let incarnation): actions.append(.identityTaken(by: incarnation))
             }
@@ -52,11 +53,13 @@ extension BrokerMachine {
     }
 
     /// This node is about to leave: peers should send it no new work. It dials no more.
-    package mutating func leaveStarted(into actions: inout [BrokerAction]) {
+    /// - Parameter deadline: how long it may take until ``leaveFinished(into:)``; its links close by themselves then.
+    package mutating func leaveStarted(at now: Duration, deadline: Duration, into actions: inout [BrokerAction]) {
         guard !isLeaving else { return }
         isLeaving = true
+        leavesUntil = now + deadline
         members.moved(to: .leaving)
-        for link in peers.keys.sorted() { actions.append(.sendLeaving(link)) }
+        for link in peers.keys.sorted() { actions.append(.sendLeaving(link, deadline: deadline)) }
         tellOwnRecord(into: &actions)
     }
 

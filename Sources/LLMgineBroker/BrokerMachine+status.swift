@@ -43,6 +43,12 @@ extension BrokerMachine {
 
     private func status(_ node: NodeID, _ record: MemberRecord?, _ link: LinkID?) -> NodeStatus {
         let peer = link.flatMap { peers[$0] }
+        var record = record
+        // The record may be of another process that had the name; who is linked has said itself where it is.
+        if let info = peer?.info, let known = record, known.incarnation != info.incarnation, !info.address.isEmpty {
+            record?.address = info.address
+            record?.roles = info.roles
+        }
         return NodeStatus(
             node: node, record: record, link: link, isLeaf: peer?.isLeaf ?? false, isDraining: peer?.isDraining ?? false,
             isDialedByUs: peer?.info.dialedByUs ?? false, roundTrip: peer?.roundTrip, interestEntries: peer?.interest.count ?? 0)

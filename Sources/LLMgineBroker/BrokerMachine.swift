@@ -46,6 +46,10 @@ package struct BrokerMachine: Sendable {
         var told: UInt64 = 0
         /// The version of our log that it acknowledged.
         var acknowledged: UInt64 = 0
+        /// Whether it asked for our interest and was told since the last tick.
+        var wasAnswered = false
+        /// From which version on it is to be told at the next tick, because it asked once more; nil if it did not.
+        var owed: UInt64?
         /// Whether a resync was asked for and has not come.
         var awaitsResync = false
         var isDraining = false
@@ -76,6 +80,8 @@ package struct BrokerMachine: Sendable {
     var isFlushScheduled = false
     var nextGossip: Duration?
     var isLeaving = false
+    /// When a node that leaves is done at the latest.
+    var leavesUntil = Duration.zero
 
     package init(_ configuration: Configuration) {
         self.configuration = configuration

@@ -24,6 +24,13 @@ extension RequestTable {
         serve(id, into: &actions)
     }
 
+    /// What was dispatched to a responder could not be sent: the responder knows nothing of it, and its slot is free for whoever waits.
+    package mutating func notSent(to id: ResponderID, into actions: inout [RequestAction]) {
+        guard let responder = responders[id], responder.sent > 0 else { return }
+        responders[id]?.sent = responder.sent - 1
+        serve(id, into: &actions)
+    }
+
     /// The node at the other end of the link wants no new work.
     package mutating func peerDraining(_ link: LinkID, into actions: inout [RequestAction]) {
         for id in responders.keys where id.link == link { responders[id]?.isDraining = true }

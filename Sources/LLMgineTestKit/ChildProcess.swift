@@ -103,10 +103,13 @@ package final class ChildProcess: Sendable {
     }
 
     /// Writes to its standard input. - Throws: `connectionClosed` if it does not read any more.
-    package func write(_ text: String) throws(LLMgineError) {
+    package func write(_ text: String) throws(LLMgineError) { try write(Array(text.utf8)) }
+
+    /// The same with bytes as they are.
+    package func write(_ bytes: [UInt8]) throws(LLMgineError) {
         let result = input.withLock { descriptor -> Result<Void, LLMgineError> in
             guard let descriptor else { return .failure(LLMgineError(.connectionClosed, "the input of \(name) is closed")) }
-            do throws(LLMgineError) { return .success(try Spawn.write(Array(text.utf8), to: descriptor)) } catch { return .failure(error) }
+            do throws(LLMgineError) { return .success(try Spawn.write(bytes, to: descriptor)) } catch { return .failure(error) }
         }
         try result.get()
     }

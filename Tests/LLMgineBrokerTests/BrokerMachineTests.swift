@@ -293,8 +293,31 @@ private func delta(_ from: UInt64, _ to: UInt64, adds: [InterestEntry] = [], rem
         _ = bench.flushed()
         #expect(
             bench.act { $0.interestWanted(LinkID(1), since: 1, into: &$1) } == [.sendInterest(LinkID(1), delta(1, 2, adds: [entry(2)]))])
+        _ = bench.act { $0.ticked(at: .seconds(1), random: 0, into: &$1) }
         #expect(
             bench.act { $0.interestWanted(LinkID(1), since: 0, into: &$1) } == [.sendInterest(LinkID(1), snapshot(2, entry(1), entry(2)))])
+    }
+
+    @Test func `is answered once a tick to a peer that goes on asking`() throws {
+        var bench = Bench()
+        _ = bench.linked(1, "b")
+        _ = bench.linked(2, "c")
+        _ = try bench.subscribed(1)
+        _ = bench.flushed()
+        let whole = BrokerAction.sendInterest(LinkID(1), snapshot(1, entry(1)))
+        #expect(bench.act { $0.interestWanted(LinkID(1), since: 0, into: &$1) } == [whole])
+        for since in [1, 0, 9] as [UInt64] { #expect(bench.act { $0.interestWanted(LinkID(1), since: since, into: &$1) } == []) }
+        // Nobody else waits for it, and a new link of its own is not held to what the old one asked.
+        #expect(bench.act { $0.interestWanted(LinkID(2), since: 0, into: &$1) } == [.sendInterest(LinkID(2), snapshot(1, entry(1)))])
+        // What it asked for meanwhile is told with the tick, the most of it, and that counts as its answer.
+        #expect(bench.act { $0.ticked(at: .seconds(1), random: 0, into: &$1) } == [whole])
+        #expect(bench.act { $0.interestWanted(LinkID(1), since: 0, into: &$1) } == [])
+        #expect(bench.act { $0.ticked(at: .seconds(2), random: 0, into: &$1) } == [whole])
+        #expect(bench.act { $0.ticked(at: .seconds(3), random: 0, into: &$1) } == [])
+        #expect(bench.act { $0.interestWanted(LinkID(1), since: 0, into: &$1) } == [whole])
+        _ = bench.lost(1)
+        _ = bench.linked(3, "b")
+        #expect(bench.act { $0.interestWanted(LinkID(3), since: 0, into: &$1) } == [.sendInterest(LinkID(3), snapshot(1, entry(1)))])
     }
 
     @Test func `beyond its limit closes the link`() {
@@ -351,6 +374,22 @@ private func delta(_ from: UInt64, _ to: UInt64, adds: [InterestEntry] = [], rem
         #expect(actions == [.sendGossip(LinkID(1), [record("m", .joining, counter: 5)])])
         let later = MemberRecord(node: "m", incarnation: Incarnation(2), address: "x:1")
         #expect(bench.act { $0.gossipReceived(LinkID(1), [later], at: .zero, into: &$1) } == [.identityTaken(by: Incarnation(2))])
+        #expect(bench.act { $0.gossipReceived(LinkID(1), [later], at: .seconds(5), into: &$1) } == [])
+        var gone = later
+        gone.state = .left
+        let renewed = MemberRecord(node: "m", incarnation: Incarnation(3), counter: 5, address: "m:1")
+        #expect(bench.act { $0.gossipReceived(LinkID(1), [gone], at: .seconds(10), into: &$1) } == [.sendGossip(LinkID(1), [renewed])])
+    }
+
+    @Test func `shows who is linked where it is, and works on with it, whatever another process of its name has said`() {
+        var bench = Bench()
+        _ = bench.linked(1, "b", incarnation: 5)
+        let other = MemberRecord(node: "b", incarnation: Incarnation(6), state: .leaving, address: "elsewhere:1", roles: ["other"])
+        _ = bench.linked(2, "c")
+        #expect(bench.act { $0.gossipReceived(LinkID(2), [other], at: .zero, into: &$1) } == [])
+        let shown = bench.broker.nodes.first { $0.node == "b" }
+        #expect(shown?.record?.address == "b:1")
+        #expect(shown?.record?.roles == [])
     }
 
     @Test func `tells its peers that it leaves and dials no more`() {
@@ -359,12 +398,20 @@ private func delta(_ from: UInt64, _ to: UInt64, adds: [InterestEntry] = [], rem
         _ = bench.linked(1, "b")
         _ = bench.linked(2, "cli", kind: .leaf)
         #expect(
-            bench.act { $0.leaveStarted(into: &$1) } == [
-                .sendLeaving(LinkID(1)), .sendLeaving(LinkID(2)), .sendGossip(LinkID(1), [record("m", .leaving, counter: 3)]),
+            bench.act { $0.leaveStarted(at: .seconds(1), deadline: .seconds(600), into: &$1) } == [
+                .sendLeaving(LinkID(1), deadline: .seconds(600)), .sendLeaving(LinkID(2), deadline: .seconds(600)),
+                .sendGossip(LinkID(1), [record("m", .leaving, counter: 3)]),
             ])
         #expect(bench.act { $0.dialFailed("s:1", at: .zero, random: 0, into: &$1) } == [])
         #expect(bench.act { $0.ticked(at: .seconds(4), random: 0, into: &$1) } == [])
         #expect(bench.act { $0.leaveFinished(into: &$1) } == [.sendGossip(LinkID(1), [record("m", .left, counter: 4)])])
+    }
+
+    @Test func `tells a peer that links while it leaves how long it still takes`() {
+        var bench = Bench()
+        _ = bench.act { $0.leaveStarted(at: .seconds(1), deadline: .seconds(600), into: &$1) }
+        #expect(bench.linked(1, "b", at: .seconds(101)).contains(.sendLeaving(LinkID(1), deadline: .seconds(500))))
+        #expect(bench.linked(2, "c", at: .seconds(700)).contains(.sendLeaving(LinkID(2), deadline: .zero)))
     }
 
     @Test func `sends no new work to a peer that leaves, however it hears of it`() {

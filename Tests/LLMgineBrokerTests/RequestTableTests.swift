@@ -111,6 +111,27 @@ private func fail(_ request: UInt64, _ code: LLMgineError.Code) -> RequestAction
         #expect(bench.request(deadline: .seconds(1), at: .seconds(2)) == [fail(3, .deadlineExceeded)])
     }
 
+    @Test func `that could not be sent leaves its slot to whoever waits`() {
+        var bench = Bench()
+        let id = ResponderID(link: LinkID(1), flow: 1)
+        _ = bench.responder(1, 1, node: "b", credit: 2)
+        #expect(bench.request() == [dispatch(1, 1, 1, "b")])
+        #expect(bench.request() == [dispatch(2, 1, 1, "b")])
+        #expect(bench.request() == [.queued(3)])
+        #expect(bench.table.finished(1) == true)
+        #expect(bench.act { $0.notSent(to: id, into: &$1) } == [dispatch(3, 1, 1, "b")])
+        #expect(bench.table.free(id) == 0)
+        // Also where its caller gave up before it was sent.
+        #expect(bench.act { $0.cancelled(2, into: &$1) } == [.cancel(2, at: id), fail(2, .cancelled)])
+        #expect(bench.act { $0.notSent(to: id, into: &$1) } == [])
+        #expect(bench.table.free(id) == 1)
+        #expect(bench.request() == [dispatch(4, 1, 1, "b")])
+        // A slot is never more than given back.
+        for _ in 0..<5 { _ = bench.act { $0.notSent(to: id, into: &$1) } }
+        #expect(bench.table.free(id) == 2)
+        #expect(bench.act { $0.notSent(to: ResponderID(link: LinkID(9), flow: 1), into: &$1) } == [])
+    }
+
     @Test func `reaches its responder only while its caller waits`() {
         var bench = Bench()
         _ = bench.responder(1, 1, node: "b")

@@ -266,7 +266,7 @@ struct SimulatedCluster {
         case .sendInterestAck(let link, let version): send(.acknowledged(version), link, from: index)
         case .requestInterest(let link, let since): send(.wanted(since), link, from: index)
         case .sendGossip(let link, let records): send(.gossip(records), link, from: index)
-        case .sendLeaving(let link): send(.leaving, link, from: index)
+        case .sendLeaving(let link, deadline: _): send(.leaving, link, from: index)
         case .scheduleInterestFlush: schedule(.flush(index, life: nodes[index].life), in: .milliseconds(10))
         case .routeAdded(_, let link, let entry, _):
             if !nodes[index].routes[link, default: []].insert(entry.flow).inserted {

@@ -133,9 +133,9 @@ final class SimulatedLink {
         perform()
     }
 
-    func leave() {
+    func leave(deadline: Duration) {
         guard !isOver else { return }
-        machine?.leaveRequested(at: node.now, deadline: .seconds(10), into: &actions)
+        machine?.leaveRequested(at: node.now, deadline: deadline, into: &actions)
         perform()
     }
 
@@ -328,7 +328,7 @@ final class SimulatedLink {
             .clusterMismatch, .identityMismatch, .interestTimeout:
             if !wire.isTainted { simulation.fault("\(node.name) closes the link to \(peer.name): \(closure.error)") }
         case .ownNode, .duplicateIdentity, .handshakeTimeout, .duplicateLink, .superseded, .shuttingDown, .keepaliveTimeout,
-            .connectionLost, .tlsFailure, .certificateExpired:
+            .connectionLost, .tlsFailure, .certificateExpired, .rolesChanged:
             break
         }
     }

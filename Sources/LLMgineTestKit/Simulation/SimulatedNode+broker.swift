@@ -35,7 +35,7 @@ extension SimulatedNode {
             // A stand-in has one link where the node that it stands for has one to each of the others, and chooses among them.
             if settings.isStar, host != 0, simulation.draw(simulation.nodes.count - 1) != 0 { return }
             link(id)?.send(.gossip(GossipFrame(members: records.map(\.wire))))
-        case .sendLeaving(let id): link(id)?.leave()
+        case .sendLeaving(let id, let deadline): link(id)?.leave(deadline: deadline)
         case .identityTaken(let newer):
             // Another process with our name is newer. What the log asks the operator for: this one stops.
             simulation.plan(in: 10_000, on: self) { [self] in

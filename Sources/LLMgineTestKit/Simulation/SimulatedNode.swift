@@ -179,7 +179,8 @@ package final class SimulatedNode {
     /// Asks the others for no new work, and ends as soon as it may.
     package func leave() {
         guard isAlive, !isPaused else { return }
-        tell { $0.leaveStarted(into: &$1) }
+        let now = now
+        tell { $0.leaveStarted(at: now, deadline: .seconds(10), into: &$1) }
         simulation.plan(in: Int64(simulation.draw(20_000...200_000)), on: self) { [self] in
             tell { $0.leaveFinished(into: &$1) }
             simulation.plan(in: 1000, on: self) { [self] in

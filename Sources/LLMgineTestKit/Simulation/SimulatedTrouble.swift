@@ -1,4 +1,6 @@
+import LLMgineBroker
 import LLMgineCore
+import LLMgineMembership
 
 /// What goes wrong in a run.
 package enum SimulatedTrouble: String, Sendable, CaseIterable {
@@ -179,7 +181,8 @@ extension Simulation {
     private func startClone() {
         // The first host stays what it is: it is the seed that everybody finds the cluster by.
         guard let original = pick(nodes.filter { $0.isAlive && $0.host > 0 && !$0.isLeaf }) else { return }
-        let lives = nodes.filter { $0.name == original.name }.map(\.incarnation.value)
+        // Also what one of them has taken since, to be heard after another that left.
+        let lives = nodes.filter { $0.name == original.name }.flatMap { [$0.incarnation.value, $0.broker.members.own.incarnation.value] }
         let later = (lives.max() ?? 1) + 1
         let earlier = (lives.min() ?? 1) - 1
         start(original.name, incarnation: chance(70) ? later : earlier)
