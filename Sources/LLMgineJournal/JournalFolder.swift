@@ -25,7 +25,7 @@ final class JournalFolder: Sendable {
         let isNew = unsafe mkdir(path, 0o700) == 0
         guard isNew || errno == EEXIST else { throw JournalFolder.failure(path, "cannot be made") }
         if isNew { try JournalFolder.sync("\(path)/..") }
-        let file = unsafe open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        let file = unsafe open("\(path)/\(JournalFolder.lockFile)", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw JournalFolder.failure(path, "cannot be written") }
         guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
             let error = errno
@@ -64,6 +64,8 @@ final class JournalFolder: Sendable {
     }
 
     static let suffix = ".journal"
+    /// The file whose lock says that the directory is in use. It stays when nobody has it.
+    static let lockFile = "lock"
 
     static func name(first: UInt64) -> String {
         let digits = String(first)

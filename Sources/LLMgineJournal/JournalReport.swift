@@ -88,7 +88,7 @@ package struct JournalReport: Sendable, Hashable, Encodable {
     package var setAside: [String] = []
 
     /// Reads the directory. Blocks.
-    /// - Throws: `storageFailed`: it cannot be read.
+    /// - Throws: `storageFailed`: it cannot be read, or holds nothing that a journal leaves there.
     package init(reading path: String) throws(LLMgineError) {
         self.path = path
         // Files that go while they are read take along what they said about others: then all is read again.
@@ -103,6 +103,10 @@ package struct JournalReport: Sendable, Hashable, Encodable {
         let names = try JournalFolder.names(in: path)
         setAside = names.filter { $0.contains(JournalFolder.suffix + ".") }
         let files = names.filter { $0.hasSuffix(JournalFolder.suffix) }
+        // A journal that nothing was written to has its lock already.
+        guard !files.isEmpty || !setAside.isEmpty || names.contains(JournalFolder.lockFile) else {
+            throw LLMgineError(.storageFailed, "\(path): holds no journal")
+        }
         var replay = JournalReplay()
         var places: [UInt64: (segment: Int, offset: Int)] = [:]
         var last: UInt64 = 0

@@ -7,8 +7,9 @@ import Synchronization
 
 /// What a bus must not forget, in one SQLite file that any tool can read.
 ///
-/// One process at a time has the file, by a lock on `<path>.lock`: a second one is refused. Nobody but the owner may read it. A file that is damaged is set aside under another name, never deleted. Writing is
-/// the work of one queue that puts everything which waits into one transaction, so neither a publisher nor a handler ever waits for the disk.
+/// One process at a time has the file, by a lock on `<path>.lock`: a second one is refused. Nobody but the owner may read it. A store that is
+/// damaged is set aside under another name, never deleted; a file that does not begin like one is refused and stays as it is. Writing is the work
+/// of one queue that puts everything which waits into one transaction, so neither a publisher nor a handler ever waits for the disk.
 ///
 /// ```swift
 /// let store = try SQLiteStore(path: "llmgine.db")
@@ -42,15 +43,17 @@ public final class SQLiteStore: BusStore {
 
     /// Opens the file, or makes one. Blocks until what is in it has been read.
     /// - Parameter logger: hears when writing begins to fail and when it works again.
-    /// - Throws: `storageFailed`, naming the file: it is in use by another process, of a later version, or cannot be written.
+    /// - Throws: `storageFailed`, naming the file: it is no store, in use by another process, of a later version, or cannot be written.
     public init(path: String, options: Options = Options(), logger: Logger? = nil) throws(LLMgineError) {
         self.path = path
+        let file = StoreFile(path: path, maximumBytes: options.maximumBytes)
+        try file.refuseForeign()  // before there is a lock beside it
         lock = try StoreLock(beside: path)
-        let file = try StoreFile(path: path, maximumBytes: options.maximumBytes).open()
-        database = file.database
-        setAside = file.setAside
-        earlier = EarlierContents(file.contents)
-        writer = StoreWriter(file.database, path: path, logCapacity: options.logCapacity, logger: logger)
+        let opened = try file.open()
+        database = opened.database
+        setAside = opened.setAside
+        earlier = EarlierContents(opened.contents)
+        writer = StoreWriter(opened.database, path: path, logCapacity: options.logCapacity, logger: logger)
         if let setAside { logger?.error("the store was damaged and begins anew", metadata: ["kept": "\(setAside)"]) }
         if earlier.unreadable > 0 {
             logger?.error("rows of the store make no sense and stay there", metadata: ["rows": "\(earlier.unreadable)"])

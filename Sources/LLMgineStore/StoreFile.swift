@@ -16,8 +16,26 @@ struct StoreFile {
     let maximumBytes: Int
     /// The largest file that is read from end to end before it is used; damage in a larger one shows when it is met.
     private static let checkedBytes = 256 << 20
+    /// What a file begins with that is one: "The header string: SQLite format 3\000" (https://sqlite.org/fileformat.html).
+    private static let header = Array("SQLite format 3\0".utf8)
 
-    /// Opens it in WAL mode, with the tables of this version.
+    /// A path may be mistyped, and what does not begin like a store is somebody's: it stays where it is, whatever it is. An empty file may become
+    /// a store; what cannot be read is for SQLite to complain about.
+    func refuseForeign() throws(LLMgineError) {
+        var status = stat()
+        // The call copies the name and fills what it is given.
+        guard unsafe stat(path, &status) == 0, status.st_size > 0 else { return }
+        let file = Platform.open(path, O_RDONLY | O_CLOEXEC, 0)
+        guard file >= 0 else { return }
+        defer { _ = close(file) }
+        var bytes = [UInt8](repeating: 0, count: StoreFile.header.count)
+        // The array is as long as the call is told, and the call keeps no pointer to it.
+        let count = unsafe bytes.withUnsafeMutableBytes { unsafe pread(file, $0.baseAddress, $0.count, 0) }
+        guard count > 0, count < StoreFile.header.count || bytes != StoreFile.header else { return }
+        throw LLMgineError(.storageFailed, "\(path): is not a store; nothing was changed (move it away if one is to begin there)")
+    }
+
+    /// Opens it in WAL mode, with the tables of this version. Only after ``refuseForeign()``, because it makes room where it finds damage.
     /// - Returns: with it, what is in there, and the new name of a damaged file that had to make room.
     func open() throws(LLMgineError) -> (database: DatabaseQueue, contents: StoredContents, setAside: String?) {
         do {

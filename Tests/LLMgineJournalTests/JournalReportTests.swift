@@ -85,4 +85,15 @@ import Testing
         #expect(report.segments.map(\.name) == [first.name, third.name])
         #expect(throws: LLMgineError(.storageFailed, "")) { try JournalReport(reading: place.path + "/nowhere") }
     }
+
+    @Test func `is none of a directory that holds no journal`() throws {
+        let place = try Place.with([1, 2], called: "notes.txt")
+        defer { place.remove() }
+        #expect(throws: LLMgineError(.storageFailed, "")) { try JournalReport(reading: place.path) }
+        try place.write([], to: "lock")
+        #expect(try JournalReport(reading: place.path).segments == [])
+        place.delete("lock")
+        try place.write([1, 2], to: "00000000000000000001.journal.quarantined")
+        #expect(try JournalReport(reading: place.path).setAside == ["00000000000000000001.journal.quarantined"])
+    }
 }

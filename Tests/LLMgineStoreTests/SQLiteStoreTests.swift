@@ -93,8 +93,33 @@ import Testing
         await next.close()
     }
 
-    @Test func `sets aside a file that is none, whole, and begins anew`() async throws {
-        let nonsense = Data("this is no database, and it is long enough to be taken for one".utf8) + Data(repeating: 7, count: 5000)
+    @Test(arguments: [
+        ("-----BEGIN PRIVATE KEY-----\n", 5000), ("x", 0), ("", 4096), ("SQLite format 3", 0), ("sqlite format 3\0", 4080),
+    ])
+    func `refuses a file that is none, and leaves it as it is`(beginning: String, rest: Int) throws {
+        let nonsense = Data(beginning.utf8) + Data(repeating: 7, count: rest)
+        try nonsense.write(to: URL(filePath: directory.store))
+        do {
+            _ = try SQLiteStore(path: directory.store)
+            Issue.record("it was opened")
+        } catch {
+            #expect(error.code == .storageFailed)
+            #expect(error.detail.hasPrefix("\(directory.store): is not a store; nothing was changed"), "\(error.detail)")
+        }
+        #expect(try directory.names == ["store.db"])
+        #expect(try Data(contentsOf: URL(filePath: directory.store)) == nonsense)
+    }
+
+    @Test func `begins in an empty file`() async throws {
+        try Data().write(to: URL(filePath: directory.store))
+        let store = try SQLiteStore(path: directory.store)
+        #expect(store.setAside == nil)
+        try await store.keep(.deadLetter(DeadLetter(1, .full("one"))))
+        await store.close()
+    }
+
+    @Test func `sets aside a store that makes no sense behind its header, whole, and begins anew`() async throws {
+        let nonsense = Data("SQLite format 3\0".utf8) + Data(repeating: 7, count: 5000)
         for number in 1...2 {
             try nonsense.write(to: URL(filePath: directory.store))
             let store = try SQLiteStore(path: directory.store)
