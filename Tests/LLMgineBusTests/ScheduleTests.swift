@@ -131,6 +131,20 @@ import Testing
         await bus.stop()
     }
 
+    @Test func `that finds no room when it is tried again is a dead letter once more`() async throws {
+        let store = MemoryStore()
+        let bus = MessageBus(configuration: .init(scheduleCapacity: 1), store: store)
+        let event = try await bus.schedule(Tick(number: 1), after: .seconds(3600), to: "t")
+        bus.bury(event, LLMgineError(.badPayload, "too large for the link"))
+        let first = try #require(bus.deadLetters.list().first)
+        #expect(bus.deadLetters.retry(first.id))
+        try await until { bus.deadLetters.added == 2 }
+        let second = try #require(bus.deadLetters.list().first)
+        #expect((second.id, second.attempts, second.message, second.error.code) == (2, 2, first.message, .limitExceeded))
+        try await until { store.told == ["scheduled", "letter 1", "letter 2", "gone 1"] }
+        await bus.stop()
+    }
+
     @Test func `is refused when it makes no sense, or there are too many`() async throws {
         let bus = MessageBus(configuration: .init(scheduleCapacity: 1))
         for moment in [Double.nan, .infinity, 1e15] {

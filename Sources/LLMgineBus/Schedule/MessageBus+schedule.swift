@@ -95,18 +95,37 @@ extension MessageBus {
         deadLetters.add(
             message: id, content: event.message, subscription: DeadLetter.schedule, error: error, encodingError: nil, attempts: 1,
             firstAttempt: now, lastAttempt: now)
-        observability.observe(
-            ObservedEvent(
-                eventID: event.id.text, eventType: "DeadLettered", timestamp: observability.tracer.clock.now(),
-                session: event.message.session, topic: event.message.topic,
-                metadata: [.init("handler", DeadLetter.schedule), .init("error", error.code.rawValue)]))
+        observeBurial(of: event.message, called: event.id.text, error)
     }
 
-    /// Publishes such an event once more.
-    func scheduleAgain(_ letter: DeadLetter) -> Bool {
+    /// Publishes such an event once more. If it cannot even be scheduled, it is a new letter before the old one goes.
+    func scheduleAgain(_ letter: DeadLetter, _ token: DeliveryToken) -> Bool {
         guard isRunning else { return false }
-        Task { _ = try? await schedule(letter.content, at: WallClock.now) }
+        // Unstructured because nobody waits for the result.
+        Task {
+            do throws(LLMgineError) {
+                try await schedule(letter.content, at: WallClock.now)
+            } catch {
+                bury(again: letter, error)
+            }
+            token.settle()
+        }
         return true
+    }
+
+    private func bury(again letter: DeadLetter, _ error: LLMgineError) {
+        deadLetters.add(
+            message: letter.message, content: letter.content, subscription: DeadLetter.schedule, error: error, encodingError: nil,
+            attempts: letter.attempts + 1, firstAttempt: letter.firstAttempt, lastAttempt: SystemClock.sinceEpoch())
+        observeBurial(of: letter.content, called: "\(letter.message)", error)
+    }
+
+    private func observeBurial(of message: Message, called id: String, _ error: LLMgineError) {
+        observability.observe(
+            ObservedEvent(
+                eventID: id, eventType: "DeadLettered", timestamp: observability.tracer.clock.now(),
+                session: message.session, topic: message.topic,
+                metadata: [.init("handler", DeadLetter.schedule), .init("error", error.code.rawValue)]))
     }
 }
 

@@ -2,87 +2,113 @@ import Synchronization
 
 /// Runs short actions at their time: deadlines of waits and requests, retries, scheduled events.
 ///
-/// One sleeping task for the earliest entry, whatever the number of entries; nothing polls. Accurate to the scheduler's wake-up, well under 10 ms.
+/// It lasts as long as somebody refers to it, also beyond the stop of its bus: what waits then still has its deadline. What has not run by its end
+/// never does.
+///
+/// At most two sleeping tasks, whatever the number of entries; nothing polls. Accurate to the scheduler's wake-up, well under 10 ms.
 package final class TimerQueue: Sendable {
     fileprivate struct Entry {
         let due: ContinuousClock.Instant
         let id: UInt64
-        let action: @Sendable () -> Void
     }
 
     fileprivate struct State {
-        /// A binary heap, earliest first; cancelled entries stay until they come up.
+        /// A binary heap, earliest first; entries without an action were cancelled, and stay until they come up or are too many.
         var heap: [Entry] = []
-        var cancelled: Set<UInt64> = []
+        var actions: [UInt64: @Sendable () -> Void] = [:]
         var nextID: UInt64 = 0
-        /// When the next sleeper wakes, if one sleeps.
-        var wakes: ContinuousClock.Instant?
-        var isStopped = false
+        /// Who will be awake in time, latest first: one for what was far away, and one for what came up since and is due sooner.
+        var sleepers: [Sleeper] = []
+        var nextSleeper: UInt64 = 0
+        /// Tasks that sleep, also those that were dismissed and have not noticed.
+        var asleep = 0
     }
+
+    fileprivate struct Sleeper {
+        let number: UInt64
+        let due: ContinuousClock.Instant
+        let task: Task<Void, Never>
+    }
+
+    /// The far sleeper stays where it is while short timers come and go: it need not be replaced for each.
+    private static let maximumSleepers = 2
 
     private let state = Mutex(State())
 
     package init() {}
 
+    /// Whoever waits with a deadline holds the queue, so nobody waits for what is dropped here.
+    deinit {
+        let sleepers = state.withLock { $0.sleepers }
+        for sleeper in sleepers { sleeper.task.cancel() }
+    }
+
     /// Runs the action at the time or a little later, on a task of the default executor. It must not block.
     @discardableResult
     package func schedule(at due: ContinuousClock.Instant, _ action: @escaping @Sendable () -> Void) -> UInt64 {
-        let (id, sleeps) = state.withLock { state in
+        let due = min(due, ContinuousClock.now.advanced(by: .horizon))  // nobody can sleep for ever
+        let (id, dismissed) = state.withLock { state -> (UInt64, Task<Void, Never>?) in
             state.nextID += 1
-            guard !state.isStopped else { return (state.nextID, false) }
-            state.push(Entry(due: due, id: state.nextID, action: action))
-            let sleeps = state.wakes.map { due < $0 } ?? true
-            if sleeps { state.wakes = due }
-            return (state.nextID, sleeps)
+            state.push(Entry(due: due, id: state.nextID))
+            state.actions[state.nextID] = action
+            guard state.needsSleeper(for: due) else { return (state.nextID, nil) }
+            let dismissed = state.sleepers.count < TimerQueue.maximumSleepers ? nil : state.sleepers.removeLast()
+            sleep(until: due, &state)
+            return (state.nextID, dismissed?.task)
         }
-        if sleeps { sleep(until: due) }
+        dismissed?.cancel()
         return id
     }
 
-    /// The action will not run, unless it is running already.
+    /// The action will not run, unless it is running already. What it refers to is let go of at once.
     package func cancel(_ id: UInt64) {
-        state.withLock { state in
-            // Remembered, and dropped when it comes up: finding it in the heap would cost a scan.
-            state.cancelled.insert(id)
-            if state.cancelled.count > 1024, state.cancelled.count * 2 > state.heap.count { state.dropCancelled() }
+        // Handed out of the lock: what goes with the action may end here.
+        _ = state.withLock { state -> (@Sendable () -> Void)? in
+            // The entry stays: finding it in the heap would cost a scan.
+            let action = state.actions.removeValue(forKey: id)
+            if state.heap.count > 1024, state.heap.count > 2 * state.actions.count { state.dropCancelled() }
+            return action
         }
     }
 
-    /// Drops every entry. Actions that have not run will not, and neither will those that are set from now on.
-    package func stop() {
-        state.withLock { state in
-            state.isStopped = true
-            state.heap = []
-            state.cancelled = []
-        }
-    }
+    /// How many tasks sleep now.
+    package var sleepers: Int { state.withLock { $0.asleep } }
 
-    private func sleep(until due: ContinuousClock.Instant) {
-        // Unstructured because a timer outlives the call that set it; it ends by itself after the entry's time.
-        Task { [weak self] in
+    private func sleep(until due: ContinuousClock.Instant, _ state: inout State) {
+        state.nextSleeper += 1
+        let number = state.nextSleeper
+        // Unstructured because a timer outlives the call that set it; it ends by itself after the entry's time, or when it is dismissed.
+        let task = Task { [weak self] in
             try? await Task.sleep(until: due, tolerance: .zero, clock: .continuous)
-            self?.wake(due)
+            self?.wake(number)
         }
+        state.sleepers.append(Sleeper(number: number, due: due, task: task))
+        state.asleep += 1
     }
 
-    private func wake(_ woken: ContinuousClock.Instant) {
-        let (actions, next) = state.withLock { state -> ([@Sendable () -> Void], ContinuousClock.Instant?) in
+    private func wake(_ number: UInt64) {
+        let actions = state.withLock { state -> [@Sendable () -> Void] in
+            state.asleep -= 1
+            // One that was dismissed has nothing to do: another is awake sooner.
+            guard let index = state.sleepers.firstIndex(where: { $0.number == number }) else { return [] }
+            state.sleepers.remove(at: index)
             let now = ContinuousClock.now
             var actions: [@Sendable () -> Void] = []
             while let first = state.heap.first, first.due <= now {
                 state.pop()
-                if state.cancelled.remove(first.id) == nil { actions.append(first.action) }
+                if let action = state.actions.removeValue(forKey: first.id) { actions.append(action) }
             }
-            guard state.wakes == woken else { return (actions, nil) }  // an earlier sleeper has taken over
-            state.wakes = state.heap.first?.due
-            return (actions, state.wakes)
+            if let next = state.heap.first?.due, state.needsSleeper(for: next) { sleep(until: next, &state) }
+            return actions
         }
         for action in actions { action() }
-        if let next { sleep(until: next) }
     }
 }
 
 extension TimerQueue.State {
+    /// Whether nobody will be awake by then.
+    fileprivate func needsSleeper(for due: ContinuousClock.Instant) -> Bool { sleepers.last.map { due < $0.due } ?? true }
+
     fileprivate mutating func push(_ entry: TimerQueue.Entry) {
         heap.append(entry)
         var child = heap.count - 1
@@ -112,8 +138,7 @@ extension TimerQueue.State {
     }
 
     fileprivate mutating func dropCancelled() {
-        let kept = heap.filter { cancelled.remove($0.id) == nil }
-        cancelled = []
+        let kept = heap.filter { actions[$0.id] != nil }
         heap = []
         for entry in kept { push(entry) }
     }
