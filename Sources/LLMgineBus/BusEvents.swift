@@ -62,7 +62,10 @@ public struct DeadLetterCommandEvent: Event, Hashable {
     }
 }
 
-/// The execution of a command begins. Once per command, however often it is tried.
+/// The execution of a command begins. Once per command, however often it is tried, and never twice.
+///
+/// Told as well as ``EventHandlerFailedEvent``: no execution waits for those who read it, so what comes while 1,000 announcements wait is dropped,
+/// counted as `llmgine.announcements.dropped`. The counters `llmgine.commands.sent`, `.processed` and `.failed` miss nothing.
 public struct CommandStartedEvent: Event, Hashable {
     /// `events.CommandStartedEvent`
     public static let topic: Topic = "events.CommandStartedEvent"
@@ -72,7 +75,9 @@ public struct CommandStartedEvent: Event, Hashable {
     public var commandType: String
 }
 
-/// The execution of a command has ended. Once per command, with the number of attempts in the result.
+/// The execution of a command has ended. Once per command, with the number of attempts in the result, and never twice.
+///
+/// It may be dropped as a ``CommandStartedEvent`` may, and each of the two without the other. What `execute` returns is always the whole result.
 public struct CommandResultEvent: Event {
     /// `events.CommandResultEvent`
     public static let topic: Topic = "events.CommandResultEvent"

@@ -11,6 +11,9 @@ public struct BusResilience: Sendable {
     /// A paused subscription keeps its queue, which fills up and then does what ``SubscriptionOptions/whenFull`` says. The event at hand is the
     /// probe, and a failed probe counts as one of its attempts: so an outage costs at most one dead letter in as many rests as an event
     /// has attempts, and one event that can never be handled does not hold up the others for longer.
+    ///
+    /// A command whose handler has failed that often is refused with `circuitOpen`. A handler that is at work when the deadline of a command of this
+    /// node passes has failed; one whose caller gave up has not.
     public var circuitBreaker: BreakerPolicy?
     /// How many events that could not be handled are kept; 0 keeps none and only counts them. Default 1000. At capacity the oldest goes.
     public var deadLetterCapacity: Int

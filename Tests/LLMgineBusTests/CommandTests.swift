@@ -125,6 +125,24 @@ struct Silent: Command {}
         await bus.stop()
     }
 
+    @Test func `is refused once its handler has run into the deadline too often`() async throws {
+        let bus = MessageBus(BusResilience(retry: nil, circuitBreaker: BreakerPolicy(failureThreshold: 2, recovery: .seconds(3600))))
+        let begun = Journal<Int>()
+        try await bus.registerCommandHandler(Add.self) { command, _ -> Int in
+            begun.add(command.left)
+            try await cancellation()
+            return command.left
+        }
+        // On a busy machine a deadline may pass before the handler begins, which says nothing about it: so no fixed number of executions.
+        var code: LLMgineError.Code?
+        repeat {
+            code = await bus.execute(Add(left: 1, right: 2), options: .init(deadline: .milliseconds(5))).error?.code
+        } while code == .deadlineExceeded
+        #expect(code == .circuitOpen)
+        #expect(begun.entries.count >= 2)
+        await bus.stop()
+    }
+
     @Test func `fails once the bus has stopped`() async throws {
         await bus.stop()
         #expect(await bus.execute(Add(left: 1, right: 2)).error?.code == .stopped)

@@ -54,6 +54,19 @@ import Testing
         #expect(Set(calls.entries.map(\.0)) == [result.id])
     }
 
+    @Test func `is kept again however the next execution ends`() async throws {
+        try await bus.registerCommandHandler(Add.self) { _, context -> Int in
+            if context.attempt == 1 { throw Verdict(isRetryable: false) }
+            throw CancellationError()
+        }
+        let result = await bus.execute(Add(left: 1, right: 2))
+        #expect(bus.deadLetters.retry(1))
+        try await until { bus.deadLetters.added == 2 }
+        let letter = try #require(bus.deadLetters.list().first)
+        #expect((letter.id, letter.attempts, letter.command, letter.error.code) == (2, 2, result.id, .cancelled))
+        await bus.stop()
+    }
+
     @Test func `stays when nobody can execute it again`() async throws {
         let handler = try await bus.registerCommandHandler(Add.self) { _, _ -> Int in throw Verdict(isRetryable: false) }
         _ = await bus.execute(Add(left: 1, right: 2))

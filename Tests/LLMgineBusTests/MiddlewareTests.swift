@@ -266,7 +266,12 @@ private struct Passive: HandlerMiddleware {}
     @Test func `logs the beginning and the end, and never the content`() async throws {
         let bus = MessageBus(.off)
         let lines = Journal<String>()
-        var logger = Logger(label: "test") { _ in LineHandler(lines: lines) }
+        var logger = Logger(label: "test") { _ in
+            LineHandler { event in
+                lines.add("\(event.level) \(event.message)")
+                #expect(!"\(event.metadata ?? [:])".contains("hidden"))
+            }
+        }
         logger.logLevel = .trace
         try await bus.registerCommandHandler(Add.self) { command, _ -> Int in
             if command.left == 13 { throw Mishap() }
@@ -283,22 +288,5 @@ private struct Passive: HandlerMiddleware {}
                 "info command started", "info command finished", "info command started", "warning command failed", "info event started",
                 "info event finished",
             ])
-    }
-
-    private struct LineHandler: LogHandler {
-        let lines: Journal<String>
-        var logLevel = Logger.Level.trace
-        var metadata: Logger.Metadata = [:]
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { metadata[key] }
-            set { metadata[key] = newValue }
-        }
-
-        init(lines: Journal<String>) { self.lines = lines }
-
-        func log(event: LogEvent) {
-            lines.add("\(event.level) \(event.message)")
-            #expect(!"\(event.metadata ?? [:])".contains("hidden"))
-        }
     }
 }

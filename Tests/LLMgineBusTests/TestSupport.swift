@@ -1,6 +1,7 @@
 import LLMgineBus
 import LLMgineCore
 import LLMgineResilience
+import Logging
 import NIOCore
 import Synchronization
 
@@ -21,6 +22,22 @@ struct Mishap: Error {}
 /// An error that says whether it is worth trying again.
 struct Verdict: RetryClassifying {
     var isRetryable: Bool
+}
+
+/// Hands every line of a logger to a test.
+struct LineHandler: LogHandler {
+    var logLevel = Logger.Level.trace
+    var metadata: Logger.Metadata = [:]
+    private let take: @Sendable (LogEvent) -> Void
+
+    init(_ take: @escaping @Sendable (LogEvent) -> Void) { self.take = take }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) { take(event) }
 }
 
 /// What handlers saw, in order, for tests to wait for.

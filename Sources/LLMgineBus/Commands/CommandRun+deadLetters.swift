@@ -9,8 +9,10 @@ extension CommandRun {
     /// Puts a command that failed for good into the dead letters, without waiting for anything.
     ///
     /// Not one that nobody has a handler for, that its caller gave up, or that came after the end of the bus: trying it again says nothing new.
+    /// One that came out of the dead letters always goes back there: no caller has its result.
     func keep(_ error: LLMgineError, after attempts: Int, since began: Duration, trace: TraceContext?) {
-        guard attempts > 0, ![.noHandler, .cancelled, .stopped].contains(error.code) else { return }
+        let saysNothing = attempts == 0 || [.noHandler, .cancelled, .stopped].contains(error.code)
+        guard trial != nil || !saysNothing else { return }
         guard bus.configuration.resilience.deadLetterCapacity > 0 else { return }
         var content = Message(
             topic: C.topic, payload: ByteBuffer(), eventType: C.commandType, session: options.session, headers: options.headers,

@@ -26,12 +26,14 @@ struct CommandRun<C: Command>: Sendable {
         self.options = options
         self.bus = bus
         self.trial = trial
-        self.deadline = .now + options.deadline
+        self.deadline = .now.advanced(bySaturating: options.deadline)
     }
 
     func execute() async -> CommandResult {
-        let meters = HandlerMeters(commands: C.commandType, in: bus.services.metrics)
-        bus.services.metrics.counter(.commandsSent, labels: [.init("command", C.commandType)]).increment()
+        let handler = bus.commandHandler(C.self, in: options.session)
+        // The handler of this node has its counters at hand. The registry, which has one lock for all, is asked where there is none.
+        let meters = handler?.meters ?? HandlerMeters(commands: C.commandType, in: bus.services.metrics)
+        (handler?.sent ?? bus.services.sentCommands(of: C.commandType)).increment()
         observe("CommandStarted")
         bus.services.announcer.announce(CommandStartedEvent.topic, in: options.session) {
             .started(CommandStartedEvent(id: id, commandType: C.commandType))
@@ -42,9 +44,9 @@ struct CommandRun<C: Command>: Sendable {
             ? tracer.begin(.custom, "execute \(C.commandType)", topic: C.topic, below: options.trace) : (options.trace, nil)
         var result: CommandResult
         if let span {
-            result = await span.bound { await attempts(trace: trace) }
+            result = await span.bound { await attempts(by: handler, trace: trace) }
         } else {
-            result = await attempts(trace: trace)
+            result = await attempts(by: handler, trace: trace)
         }
         result.id = id
         result.session = options.session
@@ -70,17 +72,20 @@ struct CommandRun<C: Command>: Sendable {
                 metadata: [.init("command", C.commandType)] + metadata))
     }
 
-    private func attempts(trace: TraceContext?) async -> CommandResult {
+    /// - Parameter first: the handler of the first attempt, if there is one on this node; for each other it is looked up again.
+    private func attempts(by first: CommandRegistration?, trace: TraceContext?) async -> CommandResult {
         let policy = options.retry ?? bus.configuration.resilience.retry ?? .never
         var attempt = earlier + 1
+        var known = first
         while true {
-            let result = await once(attempt: attempt, trace: trace)
+            let result = await once(by: known, attempt: attempt, trace: trace)
+            known = nil
             guard let error = result.error, result.isRetryable, !Task.isCancelled else { return result }
             let decision = policy.decide(
                 afterAttempt: result.attempts - earlier, error: error, random: Double.random(in: 0..<1), remaining: deadline - .now,
                 isRetryable: { _ in true })
             guard case .retry(let delay) = decision else { return result }
-            do { try await Task.sleep(for: delay, tolerance: .zero) } catch {
+            do { try await Task.sleep(for: min(delay, .horizon), tolerance: .zero) } catch {
                 return failure(
                     LLMgineError(.cancelled, "the caller gave up between two attempts", cause: result.error), result.attempts,
                     isRetryable: false)
@@ -89,9 +94,9 @@ struct CommandRun<C: Command>: Sendable {
         }
     }
 
-    private func once(attempt: Int, trace: TraceContext?) async -> CommandResult {
+    private func once(by known: CommandRegistration?, attempt: Int, trace: TraceContext?) async -> CommandResult {
         do throws(LLMgineError) { try bus.checkRunning() } catch { return failure(error, attempt - 1, isRetryable: false) }
-        if let handler = bus.commandHandler(C.self, in: options.session) {
+        if let handler = known ?? bus.commandHandler(C.self, in: options.session) {
             return await local(handler, attempt: attempt, trace: trace)
         }
         return await remote(attempt: attempt, trace: trace)
@@ -106,9 +111,10 @@ struct CommandRun<C: Command>: Sendable {
             trace: trace)
         let outcome = Outcome<CommandResult>()
         let calls = HandlerCalls()
+        let held = HeldPermit()
         let task = Task { [command, id, session = options.session] in
             do {
-                let value = try await handler.execute(command, context, calls: calls)
+                let value = try await handler.execute(command, context, calls: calls, held: held)
                 outcome.settle(CommandResult(success: id, value: value, attempts: attempt, session: session))
             } catch {
                 outcome.settle(
@@ -119,7 +125,11 @@ struct CommandRun<C: Command>: Sendable {
         }
         let late = failure(
             LLMgineError(.deadlineExceeded, "\(C.commandType) did not end within \(options.deadline)"), attempt, isRetryable: false)
-        let timer = bus.timers.schedule(at: deadline) { outcome.settle(late) }
+        let timer = bus.timers.schedule(at: deadline) {
+            // Before the caller goes on. It speaks against the handler, which is cancelled and may well end as one that was merely called off.
+            handler.breaker.failed(held.take(), blame: !outcome.isSettled)
+            outcome.settle(late)
+        }
         let given = failure(LLMgineError(.cancelled, "the caller gave up"), attempt, isRetryable: false)
         var result = await withTaskCancellationHandler {
             await outcome.result()

@@ -69,6 +69,8 @@ public final class CommandRegistration: Sendable {
     let decode: @Sendable (ByteBuffer) throws -> any Command
     let breaker: HandlerBreaker
     let meters: HandlerMeters
+    /// Counts the commands of the type that this node asks for, looked up once.
+    let sent: MetricsRegistry.Counter
     var services: DeliveryServices { bus.services }
     private let bus: MessageBus
 
@@ -86,6 +88,7 @@ public final class CommandRegistration: Sendable {
         decode = { try C(decoding: $0) }
         breaker = bus.services.breaker(for: C.topic.text)
         meters = HandlerMeters(commands: C.commandType, in: bus.services.metrics)
+        sent = bus.services.sentCommands(of: C.commandType)
         self.bus = bus
     }
 

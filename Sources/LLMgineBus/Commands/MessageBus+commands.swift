@@ -9,7 +9,8 @@ extension MessageBus {
     /// Has commands of the type executed by this handler, wherever in the cluster they are asked for. What it returns is the value of the result.
     ///
     /// Commands of this node are called directly, any number at a time; those of other nodes at most `concurrency` at a time.
-    /// - Throws: `duplicateHandler` if this node has one for the type, `stopped`.
+    /// - Throws: `duplicateHandler` if this node has one for the type, `stopped`; unless `isRemote` is false, `invalidArgument` for a concurrency that is
+    ///   not positive and `permissionDenied` if a topic permission of the node does not allow it the commands of other nodes.
     @discardableResult
     public func registerCommandHandler<C: Command, Value: Codable & Sendable>(
         _ type: C.Type, options: ResponderOptions = ResponderOptions(),
@@ -42,8 +43,9 @@ extension MessageBus {
         }
         guard isFirst else { throw LLMgineError(.duplicateHandler, "there is a handler for \(C.commandType) already") }
         observeBreaker(ofCommand: C.commandType)
-        guard options.isRemote else { return registration }
         do throws(LLMgineError) {
+            try checkRunning()  // a stop that came in between has forgotten the others and not this one
+            guard options.isRemote else { return registration }
             let responder = try await respond(to: [TopicFilter(C.topic)], options: options) {
                 [weak registration, weak self] message, context, writer in
                 guard let self, let registration else { throw LLMgineError(.stopped, "the handler of \(C.commandType) is gone") }
@@ -69,6 +71,19 @@ extension MessageBus {
         }
         if known { forgetBreaker(ofCommand: registration.commandType) }
         await responder?.cancel()
+    }
+
+    /// The bus has stopped. Its handlers refer to it, so that it would never be freed.
+    func forgetCommandHandlers() {
+        // Responders and handlers are let go outside the lock: what they hold is not ours.
+        let (handlers, _) = registry.withLock { registry in
+            defer {
+                registry.commandHandlers = [:]
+                registry.commandResponders = [:]
+            }
+            return (registry.commandHandlers, registry.commandResponders)
+        }
+        for type in handlers.keys { forgetBreaker(ofCommand: type) }
     }
 
     /// Has the command executed by its handler, here or on another node, and says how it went.
@@ -131,19 +146,23 @@ extension MessageBus {
 
 extension CommandRegistration {
     /// One call, through the breaker and into the metrics. - Throws: `circuitOpen`, what the handler throws.
-    func execute(_ command: any Command, _ context: CommandContext, calls: HandlerCalls = HandlerCalls()) async throws -> CommandValue {
+    /// - Parameter held: how somebody else may say to the breaker how the call went, before the handler ends.
+    func execute(
+        _ command: any Command, _ context: CommandContext, calls: HandlerCalls = HandlerCalls(), held: HeldPermit = HeldPermit()
+    ) async throws -> CommandValue {
         let (permit, retryAfter) = breaker.admit()
         if let retryAfter {
             throw LLMgineError(.circuitOpen, "the handler of \(commandType) keeps failing; it is tried again in \(retryAfter)")
         }
+        held.hold(permit)
         let start = SystemClock.monotonicNanoseconds()
         defer { meters.duration.record(nanoseconds: SystemClock.monotonicNanoseconds() &- start) }
         do {
             let value = try await invoke(command, context, calls)
-            breaker.succeeded(permit)
+            breaker.succeeded(held.take())
             return value
         } catch {
-            breaker.failed(permit, blame: RetryDecision.isRetryable(error) && !Task.isCancelled)
+            breaker.failed(held.take(), blame: RetryDecision.isRetryable(error) && !Task.isCancelled)
             throw error
         }
     }

@@ -20,6 +20,8 @@ final class Outcome<Value: Sendable>: Sendable {
         waiter?.resume(returning: value)
     }
 
+    var isSettled: Bool { state.withLock { $0.value != nil } }
+
     /// Waits for it; one task does.
     func result() async -> Value {
         await withCheckedContinuation { continuation in

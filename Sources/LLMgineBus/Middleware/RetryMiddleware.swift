@@ -20,7 +20,7 @@ public struct RetryMiddleware: HandlerMiddleware {
                 let decision = policy.decide(
                     afterAttempt: attempt, error: error, random: Double.random(in: 0..<1), remaining: call.context.deadline - .now)
                 guard case .retry(let delay) = decision, !Task.isCancelled else { throw error }
-                try await Task.sleep(for: delay, tolerance: .zero)
+                try await Task.sleep(for: min(delay, .horizon), tolerance: .zero)
                 attempt += 1
             }
         }
