@@ -16,7 +16,7 @@ extension Mailbox {
                         state.lanes[lane].dropHead()
                     }
                 case .gap(let count):
-                    state.lanes[lane].missed += UInt64(count)
+                    state.lanes[lane].missed &+= UInt64(count)
                     state.lanes[lane].dropHead()
                     continue  // a marker takes no room: look at what is behind it
                 case .value:
@@ -25,7 +25,7 @@ extension Mailbox {
                 case .encoded:
                     state.lanes[lane].dropHead()
                 }
-                state.lanes[lane].missed += 1
+                state.lanes[lane].missed &+= 1
                 state.entered &-= 1
                 state.evicted += 1
                 return 1

@@ -76,7 +76,7 @@ extension Mailbox {
                     let head = state.lanes[lane].head
                     let item = state.lanes[lane].items[head]
                     if case .gap(let count) = item.body {
-                        state.lanes[lane].missed += UInt64(count)
+                        state.lanes[lane].missed &+= UInt64(count)
                         state.lanes[lane].dropHead()
                         continue
                     }
@@ -92,7 +92,7 @@ extension Mailbox {
                     } else {
                         state.lanes[lane].dropHead()
                     }
-                    state.lanes[lane].missed += 1
+                    state.lanes[lane].missed &+= 1
                     var taken = TakenLane(ValueLayout(of: Value.self))
                     taken.lane = chunk
                     taken.start()

@@ -56,7 +56,7 @@ extension Mailbox.Lane {
         case .encoded: break
         }
         if index == head {
-            missed += 1
+            missed &+= 1
             dropHead()
         } else {
             items[index].body = .gap(1)
@@ -76,7 +76,7 @@ extension Mailbox.Lane {
                 run += 1
             }
             if case .gap(let count) = items[read].body {
-                gap += count
+                gap &+= count
                 continue
             }
             if gap > 0 {

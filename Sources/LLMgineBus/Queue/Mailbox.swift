@@ -190,7 +190,17 @@ final class Mailbox: Sendable {
 
     /// Takes in what came over a link. It has reserved room, so it is never refused while the mailbox is open.
     func deliver(_ delivery: InboundDelivery) -> Bool {
-        enter(.chunk(delivery, skip: 0), count: delivery.chunk.count, priority: delivery.chunk.priority)
+        let (priority, count) = (delivery.chunk.priority, delivery.chunk.count)
+        let (accepted, wakes) = state.withLock { state in
+            guard !state.isClosed else { return (false, false) }
+            state.lanes[Int(priority.rawValue)].items.append(Item(body: .chunk(delivery, skip: 0), sequence: 0, extras: nil))
+            state.entered &+= count
+            noteSize(&state)
+            pending.bitwiseOr(1 << priority.rawValue, ordering: .releasing)
+            return (true, state.hasSleeper)
+        }
+        if wakes { wake() }
+        return accepted
     }
 
     /// Puts one message that is a chunk of its own at the end of its class, if the queue takes it.
@@ -209,28 +219,10 @@ final class Mailbox: Sendable {
         return offer
     }
 
-    /// Notes that a publisher on another node dropped messages for us.
-    func noteGap(_ count: Int, priority: Priority) {
-        _ = enter(.gap(count), count: 0, priority: priority)
-    }
-
     /// Counts messages that came over a link after the end of the subscription.
     func noteRefused(_ count: Int) {
         state.withLock { $0.rejected &+= UInt64(count) }
         meters.rejected.increment(by: UInt64(count))
-    }
-
-    private func enter(_ body: Body, count: Int, priority: Priority) -> Bool {
-        let (accepted, wakes) = state.withLock { state in
-            guard !state.isClosed else { return (false, false) }
-            state.lanes[Int(priority.rawValue)].items.append(Item(body: body, sequence: 0, extras: nil))
-            state.entered &+= count
-            noteSize(&state)
-            pending.bitwiseOr(1 << priority.rawValue, ordering: .releasing)
-            return (true, state.hasSleeper)
-        }
-        if wakes { wake() }
-        return accepted
     }
 
     /// Waits while there are more than so many. - Returns: false when woken for another reason: the mailbox was closed or the wait given up.

@@ -52,7 +52,7 @@ struct TakenLane {
     mutating func start() {
         next = lane.head
         begun = 0
-        missed += lane.missed
+        missed &+= lane.missed
         runIndex = 0
         current = nil
         runEnd = 0
@@ -141,7 +141,7 @@ extension Subscriber {
                 envelope: taken.envelope(at: index, priority: priority, origin: services.origin, encoded: encoded))
         case .gap(let count):
             taken.next += 1
-            taken.missed += UInt64(count)
+            taken.missed &+= UInt64(count)
             return nil
         case .chunk(let inbound, let skip):
             taken.lane.items[index].body = .chunk(inbound, skip: skip + 1)

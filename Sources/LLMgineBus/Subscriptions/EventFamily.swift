@@ -64,7 +64,8 @@ public struct EventFamily<Member: Sendable>: Sendable {
 extension MessageBus {
     /// Calls the handler for each event of the family that is published to the topics of its types, or to those that the filters match.
     /// - Parameter filters: default: the types' own topics, of which there may be 16.
-    /// - Throws: `stopped`, `invalidArgument` for a family without types or with too many topics.
+    /// - Throws: `stopped`, `permissionDenied`, `invalidArgument` for a family without types or with too many topics, and for a queue that no
+    ///   subscription may have.
     @discardableResult
     public func subscribe<Member: Sendable>(
         to family: EventFamily<Member>, on filters: [TopicFilter]? = nil, options: SubscriptionOptions = SubscriptionOptions(),

@@ -7,7 +7,8 @@ import Synchronization
 ///
 /// An event leaves the queue when the next one is asked for, so a slow reader fills the queue, and a full queue does what
 /// ``SubscriptionOptions/whenFull`` says. The subscription begins when the sequence is made and ends with its iterator, with the task that
-/// reads, or with the bus; what is queued then goes to the dead letters. One iterator, used by one task at a time.
+/// reads, or with the bus; what is queued then goes to the dead letters. One iterator, used by one task at a time. The reader stands among the
+/// handlers of an event by its ``HandlerPriority``, and is done with the event when it asks for the next one.
 ///
 /// ```swift
 /// for await (order, context) in try await bus.events(OrderPlaced.self) { ... }
@@ -51,6 +52,10 @@ final class EventReader<Value: Sendable>: Sendable {
         var taken: TakenLanes
         /// What the reader was given last and is still at work on.
         var current: Delivery<Value>?
+        /// Whether the reader has not been given the current event yet, because handlers that come before it are at work on it.
+        var isAtGate = false
+        /// The wait for them, which the end of the subscription ends.
+        var wait: Task<HandlerStage.Verdict, Never>?
         var isOver = false
     }
 
@@ -74,6 +79,7 @@ final class EventReader<Value: Sendable>: Sendable {
             if Task.isCancelled { end() }
             switch step() {
             case .event(let value, let envelope):
+                guard await passes(envelope) else { continue }
                 return (value, EventContext(envelope, attempt: (envelope.trial?.letter.attempts ?? 0) + 1))
             case .again: continue
             case .over: return nil
@@ -97,19 +103,19 @@ final class EventReader<Value: Sendable>: Sendable {
         let (delivery, isOver): (Delivery<Value>?, Bool) = state.withLock { state in
             if let current = state.current {
                 state.current = nil
-                subscriber.finished(with: current)
-                subscriber.statistics.processed.add(1, ordering: .relaxed)
-                subscriber.meters.processed.increment()
+                handled(current)
             }
             guard !state.isOver else { return (nil, true) }
             let next = subscriber.pull(&state.taken)
             state.current = next
+            state.isAtGate = next?.envelope.extras?.gate != nil
             return (next, false)
         }
         guard let delivery else { return isOver ? .over : .wait }
         if delivery.envelope.isExpired {
             subscriber.statistics.expired.add(1, ordering: .relaxed)
-            return skipped(delivery)
+            skip()
+            return .again
         }
         switch delivery.body {
         case .value(let value): return .event(value, delivery.envelope)
@@ -117,34 +123,73 @@ final class EventReader<Value: Sendable>: Sendable {
             do { return .event(try subscriber.form.decode(message), delivery.envelope) } catch {
                 let error = LLMgineError(.badPayload, "the payload is not what the reader takes", cause: error)
                 subscriber.bury(message, nil, delivery.envelope, error, attempts: 0)
-                return skipped(delivery)
+                skip()
+                return .again
             }
         }
     }
 
     /// The event is dealt with without the reader.
-    private func skipped(_ delivery: Delivery<Value>) -> Step {
-        state.withLock { $0.current = nil }
-        subscriber.finished(with: delivery)
-        return .again
+    private func skip() {
+        let delivery = state.withLock { state in
+            state.isAtGate = false
+            return state.current.take()
+        }
+        if let delivery { subscriber.finished(with: delivery) }
     }
 
-    /// Ends the subscription. The event that the reader is at work on counts as handled.
+    /// The reader has asked for the next event, or ended.
+    private func handled(_ delivery: Delivery<Value>) {
+        subscriber.finished(with: delivery)
+        subscriber.statistics.processed.add(1, ordering: .relaxed)
+        subscriber.meters.processed.increment()
+        if subscriber.isLate.load(ordering: .relaxed) { subscriber.isLate.store(false, ordering: .relaxed) }
+    }
+
+    /// Waits for the handlers that come before the reader.
+    /// - Returns: false when the event is not for the reader: its time is over, or the subscription has ended and put it into the dead letters.
+    private func passes(_ envelope: Envelope) async -> Bool {
+        guard let gate = envelope.extras?.gate else { return true }
+        // A task of its own, which the end of the subscription cancels whoever asks for it.
+        let wait = Task { [subscriber] in await gate.wait(for: subscriber) }
+        let isTooLate = state.withLock { state in
+            state.wait = wait
+            return state.isOver
+        }
+        if isTooLate { wait.cancel() }
+        let verdict = await withTaskCancellationHandler {
+            await wait.value
+        } onCancel: {
+            end()
+        }
+        let isOver = state.withLock { state in
+            state.wait = nil
+            state.isAtGate = false
+            return state.isOver
+        }
+        guard !isOver else { return false }
+        if verdict == .late { subscriber.noteOvertaking(envelope) }
+        guard envelope.isExpired else { return true }
+        subscriber.statistics.expired.add(1, ordering: .relaxed)
+        skip()
+        return false
+    }
+
+    /// Ends the subscription. The event that the reader is at work on counts as handled; one that it waits for goes to the dead letters.
     func end() {
         subscription.stopTaking()
-        let isFirst = state.withLock { state in
-            guard !state.isOver else { return false }
+        let (isFirst, wait): (Bool, Task<HandlerStage.Verdict, Never>?) = state.withLock { state in
+            guard !state.isOver else { return (false, nil) }
             state.isOver = true
             if let current = state.current {
                 state.current = nil
-                subscriber.finished(with: current)
-                subscriber.statistics.processed.add(1, ordering: .relaxed)
-                subscriber.meters.processed.increment()
+                if state.isAtGate { subscriber.bury(current) } else { handled(current) }
             }
             subscriber.bury(&state.taken)
             state.taken.discard()
-            return true
+            return (true, state.wait)
         }
+        wait?.cancel()
         if isFirst { subscription.ended() }
     }
 
@@ -157,7 +202,8 @@ final class EventReader<Value: Sendable>: Sendable {
 
 extension MessageBus {
     /// The events of a type as an asynchronous sequence, from this call on. By default those that are published to the type's own topic.
-    /// - Throws: `stopped`.
+    /// - Throws: `stopped`, `invalidArgument` for options that no subscription may have, `permissionDenied` if a topic permission of the node allows it
+    ///   nothing that the filter matches.
     public func events<E: Event>(
         _ type: E.Type, on filter: TopicFilter? = nil, options: SubscriptionOptions = SubscriptionOptions()
     ) async throws(LLMgineError) -> EventSequence<E> {
@@ -165,7 +211,8 @@ extension MessageBus {
     }
 
     /// Messages with their bytes as they are, as an asynchronous sequence, from this call on.
-    /// - Throws: `stopped`, `invalidArgument` without a filter.
+    /// - Throws: `stopped`, `invalidArgument` without a filter or for options that no subscription may have, `permissionDenied` if a topic permission of
+    ///   the node allows it nothing that the filters match.
     public func messages(
         on filters: TopicFilter..., options: SubscriptionOptions = SubscriptionOptions()
     ) async throws(LLMgineError) -> EventSequence<Message> {

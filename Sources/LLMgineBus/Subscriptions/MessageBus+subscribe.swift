@@ -8,7 +8,8 @@ extension MessageBus {
     /// Events of one subscription are handled one after another, in the order of publishing for each publisher, topic and priority, unless
     /// `options.concurrency` allows more at once. A handler that throws is tried again and then the event goes to the dead letters; no other
     /// subscription notices.
-    /// - Throws: `stopped`, `permissionDenied` if a topic permission of the node allows it nothing that the filter matches.
+    /// - Throws: `stopped`, `invalidArgument` for a concurrency or a queue that no subscription may have, `permissionDenied` if a topic permission of the
+    ///   node allows it nothing that the filter matches.
     @discardableResult
     public func subscribe<E: Event>(
         _ filter: TopicFilter, options: SubscriptionOptions = SubscriptionOptions(),
@@ -27,7 +28,7 @@ extension MessageBus {
     }
 
     /// Calls the handler for each message whose topic matches one of the filters, with its bytes as they are.
-    /// - Throws: `stopped`, `invalidArgument` without a filter.
+    /// - Throws: as for events; `invalidArgument` without a filter, too.
     @discardableResult
     public func subscribe(
         _ filters: TopicFilter..., options: SubscriptionOptions = SubscriptionOptions(),

@@ -50,8 +50,10 @@ public final class Subscription: Sendable {
     /// Whether the caller is the handler, which cannot be waited for then.
     var isCalledByItself: Bool { subscriber.isCalledByHandler }
 
-    /// Takes no more events, and lets the handler finish what is queued until the deadline.
-    package func finish(within deadline: Duration) async { await finish(by: .now + deadline) }
+    /// Takes no more events, lets the handler finish what is queued, and returns when all of it has been handled. What is left at the deadline goes the
+    /// way of ``cancel()``: the handler that runs is cancelled, and what is queued goes to the dead letters, with the error `stopped`. A handler that
+    /// calls this for its own subscription cannot be waited for: its subscription is cancelled at once.
+    public func finish(within deadline: Duration) async { await finish(by: .now.advanced(bySaturating: deadline)) }
 
     func finish(by end: ContinuousClock.Instant) async {
         subscriber.mailbox.close()
@@ -115,6 +117,7 @@ public final class Subscription: Sendable {
         return Statistics(
             processed: counters.processed.load(ordering: .relaxed), failed: counters.failed.load(ordering: .relaxed),
             evicted: losses.evicted, rejected: losses.rejected, missed: counters.missed.load(ordering: .relaxed),
+            droppedBySender: counters.droppedBySender.load(ordering: .relaxed),
             expired: counters.expired.load(ordering: .relaxed), deadLettered: counters.deadLettered.load(ordering: .relaxed),
             stopped: counters.stopped.load(ordering: .relaxed),
             queued: UInt64(max(0, subscriber.mailbox.count + (subscriber.spill?.waiting ?? 0))),
@@ -133,6 +136,9 @@ public final class Subscription: Sendable {
         public var rejected: UInt64
         /// Events that gap markers spoke of: lost here or at a publisher on another node.
         public var missed: UInt64
+        /// Events that publishers on other nodes had to let go, whether the handler has been told of them yet or not. With `evicted` and `rejected`,
+        /// each event that was lost counts once.
+        public var droppedBySender: UInt64
         /// Events whose time to live ended in the queue.
         public var expired: UInt64
         /// Events that went to the dead letters, whether they are still there or not.
