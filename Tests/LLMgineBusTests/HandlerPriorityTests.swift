@@ -156,6 +156,50 @@ import Testing
         await bus.stop()
     }
 
+    /// A subscription whose handler has begun with the event and waits for the gate.
+    private func hold(_ gate: Gate) async throws {
+        let begun = Gate()
+        try await bus.subscribe("t", options: .init(handlerPriority: .high)) { [seen] (tick: Tick, _) in
+            begun.open()
+            await gate.pass()
+            seen.add("early\(tick.number)")
+        }
+        try await bus.publish(Tick(number: 1), to: "t")
+        await begun.pass()
+    }
+
+    @Test func `keep to it when one of them is the reader of a sequence`() async throws {
+        let gate = Gate()
+        let events = try await bus.events(Tick.self, on: "t", options: .init(handlerPriority: .low))
+        let reader = Task { [seen] in
+            for await (tick, _) in events {
+                seen.add("read\(tick.number)")
+                break
+            }
+        }
+        try await hold(gate)
+        for _ in 0..<1000 { await Task.yield() }  // time enough for a reader that does not wait
+        #expect(seen.entries.isEmpty)
+        gate.open()
+        await reader.value
+        #expect(seen.entries == ["early1", "read1"])
+        await bus.stop()
+    }
+
+    @Test func `lose nothing when a sequence ends while its reader waits for its turn`() async throws {
+        let gate = Gate()
+        let events = try await bus.events(Tick.self, on: "t", options: .init(name: "read", handlerPriority: .low))
+        let reader = Task { await events.reduce(0) { count, _ in count + 1 } }
+        try await hold(gate)
+        for _ in 0..<1000 { await Task.yield() }
+        await events.subscription.cancel()
+        #expect(await reader.value == 0)
+        #expect(bus.deadLetters.list().map(\.subscription) == ["read"])
+        #expect((events.subscription.statistics.processed, events.subscription.statistics.stopped) == (0, 1))
+        gate.open()
+        await bus.stop()
+    }
+
     @Test func `have their queue saved when the bus stops while they wait`() async throws {
         let gate = Gate()
         let begun = Gate()

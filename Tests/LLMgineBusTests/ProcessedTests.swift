@@ -107,6 +107,16 @@ import Testing
         await bus.stop()
     }
 
+    @Test func `says when a stop has left it without handlers`() async throws {
+        let held = try await HeldSubscription(on: bus, options: .init(capacity: 1, whenFull: .block(deadline: .seconds(600))))
+        let publisher = Task { [bus] in try await bus.publish(Tick(number: 1), to: "t", until: .processed) }
+        while !bus.isHoldingPublishersBack { await Task.yield() }
+        let stopping = Task { [bus] in await bus.stop(deadline: .zero) }
+        await #expect(throws: LLMgineError(.stopped, "")) { try await publisher.value }
+        held.gate.open()
+        _ = await stopping.value
+    }
+
     @Test func `names those that are not done in time`() async throws {
         let held = try await HeldSubscription(on: bus, options: .init(name: "held"))
         let receipt = try await bus.publish(Tick(number: 1), to: "t", until: .processed(within: .milliseconds(5)))

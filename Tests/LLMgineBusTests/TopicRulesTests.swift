@@ -46,6 +46,18 @@ import Testing
         await bus.stop()
     }
 
+    @Test func `hold for a publisher that waits for the handlers`() async throws {
+        let bus = MessageBus()
+        let calls = Journal<Int>()
+        try await bus.subscribe(to: Tick.self) { (tick: Tick, _) in calls.add(tick.number) }
+        bus.enforce(rules(publish: false))
+        await #expect(throws: LLMgineError(.permissionDenied, "")) { try await bus.publish(Tick(number: 1), until: .processed) }
+        bus.enforce(rules())
+        #expect(try await bus.publish(Tick(number: 2), until: .processed).slow.isEmpty)
+        #expect(calls.entries == [2])
+        await bus.stop()
+    }
+
     @Test func `hold for the subscriptions of a session`() async throws {
         let bus = MessageBus()
         let calls = Journal<Int>()

@@ -67,12 +67,17 @@ extension Subscriber {
         case .open, .circular: return true
         case .cancelled: return false
         case .late:
-            services.observability.observe(
-                ObservedEvent(
-                    eventID: envelope.id.description, eventType: "HandlerOvertook", timestamp: services.tracer.clock.now(),
-                    session: envelope.run.session, topic: envelope.run.topic, metadata: [.init("handler", name)]))
+            noteOvertaking(envelope)
             return true
         }
+    }
+
+    /// Tells observers that the handler goes on before one that comes before it is done with the event.
+    func noteOvertaking(_ envelope: Envelope) {
+        services.observability.observe(
+            ObservedEvent(
+                eventID: envelope.id.description, eventType: "HandlerOvertook", timestamp: services.tracer.clock.now(),
+                session: envelope.run.session, topic: envelope.run.topic, metadata: [.init("handler", name)]))
     }
 
     /// One call, as a span of its own if the event is traced.
@@ -131,7 +136,7 @@ extension Subscriber {
     /// Waits. False when the subscription ends first.
     private func rested(for delay: Duration) async -> Bool {
         guard delay > .zero else { return !Task.isCancelled }
-        do { try await Task.sleep(for: delay, tolerance: .zero) } catch { return false }
+        do { try await Task.sleep(for: min(delay, .horizon), tolerance: .zero) } catch { return false }
         return true
     }
 

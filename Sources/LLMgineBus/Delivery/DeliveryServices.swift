@@ -16,6 +16,9 @@ struct DeliveryServices: Sendable {
 
     var tracer: NodeTracer { observability.tracer }
 
+    /// Counts the commands of a type that this node asks for.
+    func sentCommands(of type: String) -> MetricsRegistry.Counter { metrics.counter(.commandsSent, labels: [.init("command", type)]) }
+
     /// The breaker of a handler, whose changes observers are told of.
     func breaker(for handler: String) -> HandlerBreaker {
         HandlerBreaker(resilience.circuitBreaker) { [observability] change in
@@ -33,6 +36,8 @@ struct QueueMeters: Sendable {
     let rejected: MetricsRegistry.Counter
     let highWater: MetricsRegistry.Counter
 
+    static let instruments: [Instrument] = [.queueDropped, .queueRejected, .queueHighWater]
+
     init(of handler: String, in metrics: MetricsRegistry) {
         let labels = [MetricsRegistry.Label("handler", handler)]
         dropped = metrics.counter(.queueDropped, labels: labels)
@@ -46,6 +51,8 @@ struct HandlerMeters: Sendable {
     let processed: MetricsRegistry.Counter
     let failed: MetricsRegistry.Counter
     let duration: MetricsRegistry.Histogram
+
+    static let eventInstruments: [Instrument] = [.eventsProcessed, .eventsFailed, .eventProcessingDuration]
 
     init(events handler: String, in metrics: MetricsRegistry) {
         let labels = [MetricsRegistry.Label("handler", handler)]

@@ -90,12 +90,13 @@ package final class MessageExtras: Sendable {
     /// With a place among the handlers of the event.
     convenience init(headers: Headers, trace: TraceContext?, timeToLive: Duration?, place: StagePlace) {
         self.init(
-            headers: headers, trace: trace, expires: timeToLive.map { ContinuousClock.now + $0 }, token: place.token, gate: place.gate)
+            headers: headers, trace: trace, expires: timeToLive.map { ContinuousClock.now.advanced(bySaturating: $0) }, token: place.token,
+            gate: place.gate)
     }
 
     /// Nil where there is nothing to say.
     package convenience init?(headers: Headers, trace: TraceContext?, timeToLive: Duration?) {
         guard !headers.isEmpty || trace != nil || timeToLive != nil else { return nil }
-        self.init(headers: headers, trace: trace, expires: timeToLive.map { ContinuousClock.now + $0 })
+        self.init(headers: headers, trace: trace, expires: timeToLive.map { ContinuousClock.now.advanced(bySaturating: $0) })
     }
 }

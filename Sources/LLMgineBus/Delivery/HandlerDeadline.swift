@@ -21,7 +21,7 @@ struct HandlerDeadline: Sendable {
                     outcome.settle(.failure(error))
                 }
             }
-            let timer = timers.schedule(at: .now + limit) {
+            let timer = timers.schedule(at: .now.advanced(bySaturating: limit)) {
                 outcome.settle(.failure(LLMgineError(.handlerFailed, "the handler of \(handler) did not return within \(limit)")))
             }
             let result = await withTaskCancellationHandler {

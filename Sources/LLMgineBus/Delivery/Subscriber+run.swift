@@ -75,7 +75,7 @@ extension Subscriber {
                 if custody.lanes.lanes[lane].next == index { return true }
             case .gap(let count):
                 custody.lanes.lanes[lane].next = index + 1
-                custody.lanes.lanes[lane].missed += UInt64(count)
+                custody.lanes.lanes[lane].missed &+= UInt64(count)
             }
         }
         return true
@@ -116,7 +116,7 @@ extension Subscriber {
     }
 
     func noteMissed(_ count: UInt64) {
-        if count > 0 { statistics.missed.add(count, ordering: .relaxed) }
+        if count > 0 { statistics.missed.wrappingAdd(count, ordering: .relaxed) }
     }
 }
 

@@ -53,7 +53,7 @@ package class AnySubscriber: @unchecked Sendable {
         if !services.resilience.hasBoundedQueues { queue.capacity = .max }
         self.unhandled = options.delivery.atLeastOnceOptions == nil ? nil : UnhandledEvents()
         self.mailbox = Mailbox(queue, layout: layout, meters: QueueMeters(of: name, in: services.metrics))
-        self.spill = AnySubscriber.makeSpillLine(queue, mailbox, in: services.spillDirectory)
+        self.spill = AnySubscriber.makeSpillLine(queue, mailbox, of: name, in: services.spillDirectory)
     }
 
     /// Whether the consumer, which was away, still owns what it has taken out of the mailbox.
@@ -106,10 +106,14 @@ package class AnySubscriber: @unchecked Sendable {
 
     /// Takes messages that came over a link. False when the subscription has ended.
     package final func deliver(_ delivery: InboundDelivery) -> Bool { mailbox.deliver(delivery) }
-    /// Notes that the publisher's node dropped messages for this subscription.
-    package final func noteGap(_ count: Int, priority: Priority) { mailbox.noteGap(count, priority: priority) }
+    /// Notes that the publisher's node dropped messages for this subscription. A count above 2^32 - 1 is taken for that.
+    package final func noteGap(_ count: Int, priority: Priority) {
+        statistics.droppedBySender.wrappingAdd(UInt64(mailbox.noteGap(count, priority: priority)), ordering: .relaxed)
+    }
     /// Notes that messages of the publisher's node were out of time before they could be sent.
-    package final func noteExpired(_ count: UInt64) { statistics.expired.add(min(count, UInt64(UInt32.max)), ordering: .relaxed) }
+    package final func noteExpired(_ count: UInt64) { statistics.expired.wrappingAdd(min(count, UInt64(UInt32.max)), ordering: .relaxed) }
+    /// How many places of the queue are taken by gaps, for tests.
+    package final var queuedGaps: Int { mailbox.gaps }
 }
 
 /// What became of an offer, whatever the type of the mailbox.
@@ -175,6 +179,7 @@ final class SubscriptionStatistics: Sendable {
     let failed = Atomic<UInt64>(0)
     let expired = Atomic<UInt64>(0)
     let missed = Atomic<UInt64>(0)
+    let droppedBySender = Atomic<UInt64>(0)
     let deadLettered = Atomic<UInt64>(0)
     let stopped = Atomic<UInt64>(0)
 }

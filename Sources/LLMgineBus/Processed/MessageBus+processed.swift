@@ -19,7 +19,7 @@ extension MessageBus {
             event, to: topic, number: number, options: options, trace: trace, bus: self, watch: DeliveryWatch())
         defer { publishing.end() }
         do throws(LLMgineError) {
-            let receipt = try await publishing.run(until: .now + limit)
+            let receipt = try await publishing.run(until: .now.advanced(bySaturating: limit))
             span?.end(on: tracer, notes: [.messageID(receipt.id), .eventType(E.eventType)])
             return receipt
         } catch {

@@ -49,17 +49,37 @@ final class DurablePublish {
 
     /// All that have room first, so that nobody waits for those that have none.
     private func send() async throws(LLMgineError) {
-        var full: [LocalCopy] = []
+        var full: [(LocalCopy, since: ContinuousClock.Instant)] = []
         var stages = route.isStaged ? HandlerStages(of: bus) : nil
         for subscriber in locals {
             let copy = localCopy(for: subscriber, at: stages?.place(for: subscriber))
-            if !offer(copy) { full.append(copy) }
+            if !offer(copy) { full.append((copy, since: .now)) }
         }
-        var fullRemotes: [any RemoteRoute] = []
-        for remote in route.remotes { if try !offer(to: remote) { fullRemotes.append(remote) } }
+        receipt.matched += full.count
+        var fullRemotes: [HeldRemote] = []
+        var failures: (count: Int, last: LLMgineError?) = (0, nil)
+        for remote in route.remotes {
+            do throws(LLMgineError) {
+                if try !offer(to: remote) { fullRemotes.append(HeldRemote(remote)) }
+            } catch {
+                failures = (failures.count + 1, error)
+                receipt.matched += 1
+                receipt.rejected += 1
+                refused(remote.obligation)
+            }
+        }
+        receipt.matched += fullRemotes.count
+        if let failure = failures.last, failures.count == receipt.matched, route.groups.isEmpty { throw failure }
         for group in route.groups { try await send(to: group) }
         for remote in fullRemotes { try await insist(on: remote) }
-        for copy in full { try await insist(on: copy) }
+        for (copy, since) in full { try await insist(on: copy, since: since) }
+    }
+
+    /// The receipt without the match that is insisted on, which it counts already.
+    private var unmatched: PublishReceipt {
+        var receipt = receipt
+        receipt.matched -= 1
+        return receipt
     }
 
     // MARK: Subscriptions of this node
@@ -101,10 +121,9 @@ final class DurablePublish {
         return true
     }
 
-    private func insist(on copy: LocalCopy) async throws(LLMgineError) {
-        let before = receipt
-        receipt.matched += 1
-        try await bus.insist(on: copy.subscriber, &receipt, copy.offer) {
+    private func insist(on copy: LocalCopy, since first: ContinuousClock.Instant? = nil) async throws(LLMgineError) {
+        let before = unmatched
+        try await bus.insist(on: copy.subscriber, since: first, &receipt, copy.offer) {
             SpillCopy(message: encoded, sequence: id.sequence, extras: extras)
         } refused: {
             copy.subscriber.keep(refused: message, id)
@@ -115,6 +134,7 @@ final class DurablePublish {
     // MARK: Other nodes
 
     /// - Returns: false if there is no room.
+    /// - Throws: why no link may carry it.
     private func offer(to remote: any RemoteRoute) throws(LLMgineError) -> Bool {
         let before = receipt
         let offer = remote.offer(message, sequence: id.sequence)
@@ -126,10 +146,10 @@ final class DurablePublish {
         return true
     }
 
-    private func insist(on remote: any RemoteRoute) async throws(LLMgineError) {
-        let before = receipt
-        try await bus.insist(on: remote, message, id.sequence, &receipt)
-        note(since: before, remote.obligation)
+    private func insist(on held: HeldRemote) async throws(LLMgineError) {
+        let before = unmatched
+        try await bus.insist(on: held, message, id.sequence, &receipt)
+        note(since: before, held.remote.obligation)
     }
 
     // MARK: Groups
@@ -150,14 +170,16 @@ final class DurablePublish {
             } else {
                 let remote = group.remotes[index - locals.count]
                 guard remote.credit(for: message.priority) > 0 else { continue }
-                if try offer(to: remote) { return }
+                // Another member's node may well take it.
+                do throws(LLMgineError) { if try offer(to: remote) { return } } catch { continue }
             }
         }
         // Nobody has room: wait for the one whose turn it is.
+        receipt.matched += 1
         if round.first < locals.count {
             try await insist(on: localCopy(for: locals[round.first], at: nil, as: obligation))
         } else {
-            try await insist(on: group.remotes[round.first - locals.count])
+            try await insist(on: HeldRemote(group.remotes[round.first - locals.count]))
         }
     }
 

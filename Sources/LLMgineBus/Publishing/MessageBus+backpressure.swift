@@ -10,15 +10,18 @@ extension MessageBus {
     ///
     /// A handler that publishes to its own full queue does not wait: nobody but itself could make room. Its subscription is demoted at once. So is one
     /// whose handler waits for the caller.
-    /// - Parameter copy: the event as it goes to the disk, for a subscription that asks for that; nil if it does not encode.
+    /// - Parameters:
+    ///   - first: when it first held this event back, from which its deadline counts. Default: now.
+    ///   - copy: the event as it goes to the disk, for a subscription that asks for that; nil if it does not encode.
     func insist(
-        on subscriber: AnySubscriber, _ receipt: inout PublishReceipt, _ attempt: () -> SubscriberOffer,
+        on subscriber: AnySubscriber, since first: ContinuousClock.Instant? = nil, _ receipt: inout PublishReceipt,
+        _ attempt: () -> SubscriberOffer,
         copy: () -> SpillCopy?, refused: () -> Void
     ) async throws(LLMgineError) {
         if let line = subscriber.spill { return await spill(copy(), to: subscriber, by: line, &receipt, refused: refused) }
         let mailbox = subscriber.mailbox
         let started = ContinuousClock.now
-        let end = started + subscriber.options.queue.deadline
+        let end = (first ?? started).advanced(bySaturating: subscriber.options.queue.deadline)
         var hasWaited = false
         // Another of several handlers of the same subscription may well make room.
         let caller = callingSubscription.flatMap { $0 == subscriber.id ? nil : $0 }
@@ -43,7 +46,7 @@ extension MessageBus {
             case .rest(let delay):
                 if mayWait {
                     hasWaited = true
-                    try await wait(in: mailbox, above: mailbox.releaseLevel, until: min(end, .now + delay))
+                    try await wait(in: mailbox, above: mailbox.releaseLevel, until: min(end, .now.advanced(bySaturating: delay)))
                 }
                 mailbox.grantPass()
             case .waitForRoom where !mayWait && subscriber.mayLoseNothing:
@@ -90,21 +93,25 @@ extension MessageBus {
         return try await wait(until: end, wait: { await mailbox.wait(above: level, $0) }, giveUp: { mailbox.giveUp($0, demote: false) })
     }
 
-    /// The same for a link.
-    func insist(on remote: any RemoteRoute, _ message: Message, _ number: UInt64, _ receipt: inout PublishReceipt)
+    /// The same for a link, which the receipt counts as a match.
+    func insist(on held: HeldRemote, _ message: Message, _ number: UInt64, _ receipt: inout PublishReceipt)
         async throws(LLMgineError)
     {
         heldBack.add(1, ordering: .relaxed)
         defer { heldBack.subtract(1, ordering: .relaxed) }
         let started = ContinuousClock.now
-        var hold = PublisherHold()
-        receipt.matched += 1
+        let (remote, since) = (held.remote, held.since)
+        var hold = held.hold
         while true {
             let offer = remote.offer(message, sequence: number)
             // Nobody holds it if there has been room since.
-            let end = hold.end(of: remote.holders, at: .now - started).map { started + $0 }
+            let end = hold.end(of: remote.holders, at: .now - since).map { since.advanced(bySaturating: $0) }
             switch offer {
-            case .failed(let error): throw error
+            case .failed(let error):
+                receipt.count(offer)
+                receipt.waited += ContinuousClock.now - started
+                if receipt.matched == 1 { throw error }  // nobody else could have it
+                return
             case .full:
                 if let outcome = await remote.spill(message, sequence: number) { return receipt.count(outcome) }
                 guard let end, try await !wait(until: end, wait: remote.waitForRoom, giveUp: { remote.giveUp($0) }) else { continue }
@@ -114,7 +121,7 @@ extension MessageBus {
                 receipt.waited += ContinuousClock.now - started
                 return
             }
-            let overdue = hold.overdue(remote.holders, at: .now - started)
+            let overdue = hold.overdue(remote.holders, at: .now - since)
             if !overdue.isEmpty { receipt.slow += remote.demote(overdue) }
         }
     }
@@ -176,7 +183,8 @@ extension MessageBus {
                 receipt.count(offer)
             }
         } else {
-            try await insist(on: group.remotes[index - locals.count], wire, number, &receipt)
+            receipt.matched += 1
+            try await insist(on: HeldRemote(group.remotes[index - locals.count]), wire, number, &receipt)
         }
     }
 

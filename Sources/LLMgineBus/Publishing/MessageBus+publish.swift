@@ -43,7 +43,7 @@ extension MessageBus {
     /// (``WhenFull/block(deadline:)``) and is full, or to slow down (``WhenFull/adaptiveRateLimit(deadline:)``). What became of the event is in the receipt; a slow subscriber is not an error.
     /// - Parameter topic: where to; by default the event type's own topic.
     /// - Throws: `stopped`, `badPayload` if it must be encoded and cannot be, `cancelled` if the task is cancelled while it waits,
-    ///   `permissionDenied` if a topic permission of the node stands against it.
+    ///   `limitExceeded` if nobody matches but nodes to which no link may carry it, `permissionDenied` if a topic permission of the node stands against it.
     @discardableResult
     public func publish<E: Event>(
         _ event: E, to topic: Topic = E.topic, options: PublishOptions = PublishOptions()
@@ -150,19 +150,19 @@ extension MessageBus {
             }
             return subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
         }
-        var late: [AnySubscriber] = []
+        var late: [(AnySubscriber, since: ContinuousClock.Instant)] = []
         for subscriber in route.locals {
             guard let offer = offer(subscriber) else { continue }
             receipt.count(offer)
-            if case .full = offer { late.append(subscriber) }
+            if case .full = offer { late.append((subscriber, since: .now)) }
         }
         if let encoded, !route.isPlain {
             try await finish(
                 publishing: encoded, over: encoded.message, number: number, extras: extras, route: route, receipt: &receipt)
         }
-        for subscriber in late {
+        for (subscriber, since) in late {
             let id = receipt.id
-            try await insist(on: subscriber, &receipt) {
+            try await insist(on: subscriber, since: since, &receipt) {
                 offer(subscriber) ?? .closed
             } copy: {
                 (try? encoded ?? encode(event, to: topic, options: options, trace: trace)).map {
@@ -222,35 +222,26 @@ extension MessageBus {
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
         if let filters = route.filters, !filters.admits(PublishedEvent(message)) { return receipt }
         if route.locals.isEmpty, route.groups.isEmpty {
-            for remote in route.remotes {
-                receipt.matched += 1
-                let offer = remote.offer(message, sequence: number)
-                if case .failed(let error) = offer { throw error }
-                if offer.isHeld {
-                    receipt.matched -= 1
-                    try await insist(on: remote, message, number, &receipt)
-                } else {
-                    receipt.count(offer)
-                }
-            }
+            let held = try offer(message, number: number, to: route.remotes, receipt: &receipt)
+            for remote in held { try await insist(on: remote, message, number, &receipt) }
             return receipt
         }
         let extras = MessageExtras(headers: plain.headers, trace: plain.trace, timeToLive: plain.timeToLive)
         let encoded = EncodedMessage(plain, origin: leaf?.origin)
         var stages = route.isStaged ? HandlerStages(of: self) : nil
-        var late: [(AnySubscriber, MessageExtras?)] = []
+        var late: [(AnySubscriber, MessageExtras?, since: ContinuousClock.Instant)] = []
         for subscriber in route.locals where subscriber.takes(eventType: message.eventType) {
             if let leaf, subscriber.options.relaysFor == leaf.leaf { continue }
             let extras = stages?.extras(of: plain, for: subscriber) ?? extras
             let offer = subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
             receipt.count(offer)
-            if case .full = offer { late.append((subscriber, extras)) }
+            if case .full = offer { late.append((subscriber, extras, since: .now)) }
         }
         try await finish(
             publishing: encoded, over: message, number: number, extras: extras, route: route, receipt: &receipt)
-        for (subscriber, extras) in late {
+        for (subscriber, extras, since) in late {
             let id = leaf?.origin ?? receipt.id
-            try await insist(on: subscriber, &receipt) {
+            try await insist(on: subscriber, since: since, &receipt) {
                 subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
             } copy: {
                 SpillCopy(message: encoded, sequence: number, extras: extras)
@@ -280,26 +271,11 @@ extension MessageBus {
         publishing message: EncodedMessage, over wire: Message, number: UInt64, extras: MessageExtras?, route: Route,
         receipt: inout PublishReceipt
     ) async throws(LLMgineError) {
-        try await send(wire, number: number, to: route.remotes, receipt: &receipt)
+        let held = try offer(wire, number: number, to: route.remotes, goesElsewhere: !route.groups.isEmpty, receipt: &receipt)
         for group in route.groups {
             try await publish(message, over: wire, number: number, extras: extras, to: group, receipt: &receipt)
         }
-    }
-}
-
-extension MessageBus {
-    func send(_ message: Message, number: UInt64, to remotes: [any RemoteRoute], receipt: inout PublishReceipt) async throws(LLMgineError) {
-        var full: [any RemoteRoute] = []
-        for remote in remotes {
-            receipt.matched += 1
-            let offer = remote.offer(message, sequence: number)
-            if case .failed(let error) = offer { throw error }
-            if offer.isHeld { full.append(remote) } else { receipt.count(offer) }
-        }
-        for remote in full {
-            receipt.matched -= 1
-            try await insist(on: remote, message, number, &receipt)
-        }
+        for remote in held { try await insist(on: remote, wire, number, &receipt) }
     }
 }
 
@@ -336,7 +312,8 @@ extension PublishReceipt {
             accepted += 1
             self.evicted += evicted
             self.rejected += rejected
-        case .full, .paced, .failed: break
+        case .failed: rejected += 1
+        case .full, .paced: break
         case .closed: matched -= 1
         }
     }

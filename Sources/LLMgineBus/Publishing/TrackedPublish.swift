@@ -42,10 +42,13 @@ final class TrackedPublish<E: Event> {
     /// Queues the event and waits for its handlers.
     func run(until end: ContinuousClock.Instant) async throws(LLMgineError) -> PublishReceipt {
         let route = bus.router.route(for: topic, in: options.session)
+        if let refusal = route.refusal { throw bus.denied(refusal, "publish") }
         if let filters = route.filters, !filters.admits(PublishedEvent(event, to: topic, options)) {
             return PublishReceipt(id: MessageID(node: bus.identity.node, incarnation: bus.identity.incarnation, sequence: number))
         }
         var receipt = try await run(along: route)
+        // Nobody got an event that found all its subscriptions closed because the bus has stopped meanwhile: its publisher is told so.
+        if receipt.matched == 0 { try bus.checkRunning() }
         guard let watch else { return receipt }
         let started = ContinuousClock.now
         let verdict = await watch.wait(until: end, on: bus.timers)
@@ -66,7 +69,7 @@ final class TrackedPublish<E: Event> {
     }
 
     private func send(along route: Route, _ receipt: inout PublishReceipt) async throws(LLMgineError) {
-        var late: [(AnySubscriber, MessageExtras)] = []
+        var late: [(AnySubscriber, MessageExtras, since: ContinuousClock.Instant)] = []
         if route.isStaged { stages = HandlerStages(of: bus) }
         // Before anybody has it: an event that does not encode goes to nobody.
         if route.needsMessage(of: E.self) { encoded = try bus.encode(event, to: topic, options: options, trace: trace) }
@@ -74,12 +77,12 @@ final class TrackedPublish<E: Event> {
             let extras = extras(for: subscriber)
             let offer = offer(to: subscriber, extras)
             receipt.count(offer)
-            if case .full = offer { late.append((subscriber, extras)) }
+            if case .full = offer { late.append((subscriber, extras, since: .now)) }
         }
         if let encoded, !route.isPlain { try await send(encoded, along: route, &receipt) }
-        for (subscriber, extras) in late {
+        for (subscriber, extras, since) in late {
             let id = receipt.id
-            try await bus.insist(on: subscriber, &receipt) {
+            try await bus.insist(on: subscriber, since: since, &receipt) {
                 offer(to: subscriber, extras)
             } copy: {
                 (try? encoded ?? bus.encode(event, to: topic, options: options, trace: trace)).map {
@@ -107,7 +110,7 @@ final class TrackedPublish<E: Event> {
     }
 
     private func extras(with token: DeliveryToken?, behind gate: HandlerStage? = nil) -> MessageExtras {
-        let expires = options.timeToLive.map { ContinuousClock.now + $0 }
+        let expires = options.timeToLive.map { ContinuousClock.now.advanced(bySaturating: $0) }
         return MessageExtras(headers: options.headers, trace: trace, expires: expires, token: token, gate: gate)
     }
 

@@ -1,0 +1,116 @@
+import LLMgineBus
+import LLMgineCore
+import LLMgineFlow
+import Synchronization
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct `Subscriptions that hold one event back together` {
+    private static let deadline = Duration.milliseconds(500)
+
+    @Test func `on two other nodes are waited for at the same time`() async throws {
+        let bus = MessageBus(.swift)
+        for node: NodeID in ["b", "c"] { bus.addRemote(FrozenRoute(node, deadline: Self.deadline).flow) }
+        let receipt = try await bus.publish(Message("t", "x"))
+        #expect((receipt.matched, receipt.accepted, receipt.slow.sorted()) == (2, 2, ["b/1", "c/1"]))
+        #expect(receipt.waited >= Self.deadline && receipt.waited < .milliseconds(800), "\(receipt.waited)")
+        await bus.stop()
+    }
+
+    @Test func `each have their own deadline, from the first offer on`() async throws {
+        let bus = MessageBus(.swift)
+        let deadlines: [(NodeID, Int)] = [("b", 400), ("c", 500), ("d", 100)]
+        for (node, deadline) in deadlines { bus.addRemote(FrozenRoute(node, deadline: .milliseconds(deadline)).flow) }
+        let receipt = try await bus.publish(Tick(number: 1), to: "t")
+        #expect(receipt.slow.sorted() == ["b/1", "c/1", "d/1"])
+        #expect(receipt.waited >= .milliseconds(500) && receipt.waited < .milliseconds(800), "\(receipt.waited)")
+        await bus.stop()
+    }
+
+    @Test func `on this node are waited for at the same time`() async throws {
+        let bus = MessageBus(.swift)
+        let held = try await Self.twoFull(on: bus)
+        let receipt = try await bus.publish(Tick(number: 1), to: "t")
+        #expect(receipt.slow.sorted() == ["first", "second"])
+        #expect(receipt.waited >= Self.deadline && receipt.waited < .milliseconds(800), "\(receipt.waited)")
+        for subscription in held { subscription.gate.open() }
+        await bus.stop()
+    }
+
+    @Test func `are waited for at the same time by a publisher that waits for its handlers, too`() async throws {
+        let bus = MessageBus(.swift)
+        let held = try await Self.twoFull(on: bus)
+        let receipt = try await bus.publish(Tick(number: 1), to: "t", until: .processed(within: .milliseconds(100)))
+        #expect(Set(receipt.slow) == ["first", "second"])
+        #expect(receipt.waited >= Self.deadline && receipt.waited < .milliseconds(800), "\(receipt.waited)")
+        for subscription in held { subscription.gate.open() }
+        await bus.stop()
+    }
+
+    @Test func `on this node and another are waited for at the same time`() async throws {
+        let bus = MessageBus(.swift)
+        let held = try await Self.twoFull(on: bus)
+        bus.addRemote(FrozenRoute("b", deadline: Self.deadline).flow)
+        let receipt = try await bus.publish(Tick(number: 1), to: "t")
+        #expect(receipt.slow.sorted() == ["b/1", "first", "second"])
+        #expect(receipt.waited >= Self.deadline && receipt.waited < .milliseconds(800), "\(receipt.waited)")
+        for subscription in held { subscription.gate.open() }
+        await bus.stop()
+    }
+
+    /// The first one has the event in its queue by which the second is told to be at work.
+    private static func twoFull(on bus: MessageBus) async throws -> [HeldSubscription] {
+        let whenFull = WhenFull.block(deadline: deadline)
+        return [
+            try await HeldSubscription(on: bus, options: .init(name: "first", capacity: 2, whenFull: whenFull)),
+            try await HeldSubscription(on: bus, options: .init(name: "second", capacity: 1, whenFull: whenFull)),
+        ]
+    }
+}
+
+/// The way to one subscription of another node, which has no room until publishers no longer wait for it.
+private final class FrozenRoute: RemoteRoute {
+    private struct State {
+        var isDemoted = false
+        var waiters: [UInt64: CheckedContinuation<Bool, Never>] = [:]
+        var nextWaiter: UInt64 = 0
+    }
+
+    let peer: NodeID
+    private let deadline: Duration
+    private let state = Mutex(State())
+
+    init(_ peer: NodeID, deadline: Duration) {
+        self.peer = peer
+        self.deadline = deadline
+    }
+
+    var flow: RemoteFlow { RemoteFlow(by: .own(self), flow: 1, filters: ["t"], group: nil) }
+
+    func offer(_: borrowing Message, sequence _: UInt64) -> RemoteOffer {
+        state.withLock { $0.isDemoted } ? .accepted(evicted: 1, rejected: 0) : .full
+    }
+
+    func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool {
+        await withCheckedContinuation { continuation in
+            let id = state.withLock { state in
+                state.nextWaiter += 1
+                state.waiters[state.nextWaiter] = continuation
+                return state.nextWaiter
+            }
+            onRegistered(id)
+        }
+    }
+
+    func giveUp(_ waiter: UInt64) { state.withLock { $0.waiters.removeValue(forKey: waiter) }?.resume(returning: false) }
+
+    var holders: [PublisherHold.Holder] {
+        state.withLock { $0.isDemoted } ? [] : [PublisherHold.Holder(flow: 1, deadline: deadline)]
+    }
+
+    func demote(_ flows: [UInt32]) -> [String] {
+        state.withLock { $0.isDemoted = true }
+        return flows.map { "\(peer)/\($0)" }
+    }
+
+    func credit(for _: Priority) -> Int { 0 }
+}
