@@ -43,12 +43,15 @@ extension MessageBus {
         services.metrics.remove(.circuitBreakerState, labels: [.init("command", type)])
     }
 
-    /// Forgets them with the last subscription of the name.
+    /// Forgets them with the last subscription of the name. What it counted stays, in places that others may have.
     func forgetGauges(of name: String) {
         let labels = [MetricsRegistry.Label("handler", name)]
         services.metrics.remove(.queueSize, labels: labels)
         services.metrics.remove(.circuitBreakerState, labels: labels)
         services.metrics.remove(.backpressureActive, labels: labels)
+        for instrument in HandlerMeters.eventInstruments + QueueMeters.instruments + [.eventsRepeated] {
+            services.metrics.retire(instrument, labels: labels)
+        }
     }
 
     func subscribers(named name: String) -> [AnySubscriber] {
@@ -63,7 +66,7 @@ extension MessageBus {
             return false
         }
         if letter.command != nil { return executeAgain(letter, token) }
-        if letter.isOfSchedule { return scheduleAgain(letter) }
+        if letter.isOfSchedule { return scheduleAgain(letter, token) }
         let extras = MessageExtras(headers: letter.content.headers, trace: letter.content.trace, expires: nil, token: token)
         for subscriber in subscribers(named: letter.subscription) where subscriber.mailbox.room > 0 && letter.encodingError == nil {
             let offer = subscriber.mailbox.offer(

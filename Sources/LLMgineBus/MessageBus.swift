@@ -103,7 +103,7 @@ public final class MessageBus: Sendable {
     /// - Returns: how many events were still queued or in flight at the deadline, by subscription name. Empty when everything was handled.
     @discardableResult
     public func stop(deadline: Duration = .seconds(10)) async -> [String: Int] {
-        let end = ContinuousClock.now + deadline
+        let end = ContinuousClock.now.advanced(bySaturating: deadline)
         await endSessions(by: end)
         let (first, _) = lifecycle.compareExchange(
             expected: Lifecycle.running.rawValue, desired: Lifecycle.stopping.rawValue, ordering: .sequentiallyConsistent)
@@ -123,14 +123,14 @@ public final class MessageBus: Sendable {
         for subscription in subscriptions { await subscription.end(by: patience) }
         for responder in responders { await responder.cancel(by: patience) }
         desk.stop()
-        await flushStore(by: patience)
+        await flushStore(by: .now + MessageBus.gracePeriod)  // a time of its own: a handler that did not listen has used up the other
         lifecycle.store(Lifecycle.stopped.rawValue, ordering: .sequentiallyConsistent)
-        timers.stop()
+        forgetCommandHandlers()
         deadLetters.finish()
         return left
     }
 
-    /// How long a cancelled handler may take to return at ``stop(deadline:)``.
+    /// How long a cancelled handler may take to return at ``stop(deadline:)``, and then the store to write what it was told.
     static let gracePeriod = Duration.milliseconds(500)
 
     func checkRunning() throws(LLMgineError) {

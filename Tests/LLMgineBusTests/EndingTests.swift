@@ -28,6 +28,18 @@ import Testing
         await bus.stop()
     }
 
+    @Test func `can wait until what is queued has been handled`() async throws {
+        let bus = MessageBus(.swift)
+        let held = try await HeldSubscription(on: bus, options: .init())
+        for number in 1...100 { try await bus.publish(Tick(number: number), to: "t") }
+        async let ending: Void = held.subscription.finish(within: .seconds(600))
+        held.gate.open()
+        await ending
+        #expect(held.numbers == Array(0...100))
+        #expect((bus.deadLetters.count, bus.subscriptionCount) == (0, 0))
+        await bus.stop()
+    }
+
     @Test func `can be asked for by its own handler`() async throws {
         let bus = MessageBus(.swift)
         let handle = Journal<Subscription>()

@@ -65,18 +65,21 @@ import Testing
         await bus.stop()
     }
 
-    /// Records per session or per event type would never be forgotten; a series goes with its handler.
-    @Test func `do not grow with what comes and goes`() async throws {
+    /// Records per session or per event type would never be forgotten; a series makes room when its handler is gone.
+    @Test func `do not grow with what comes and goes, and have room for what comes next`() async throws {
         let bus = MessageBus(.swift)
-        for number in 0..<500 {
-            let subscription = try await bus.subscribe("t", options: .init(name: "s\(number % 3)", session: SessionID("x\(number)"))) {
-                (_: Tick, _) in
-            }
-            try await bus.publish(Tick(number: number), to: "t", options: .init(session: SessionID("x\(number)")))
+        let count = MetricsRegistry.maximumSeries + 500
+        for number in 0..<count {
+            let session = SessionID("x\(number)")
+            let subscription = try await bus.subscribe("t", options: .init(name: "s\(number)", session: session)) { (_: Tick, _) in }
+            try await bus.publish(Tick(number: number), to: "t", options: .init(session: session), until: .processed)
             await subscription.cancel()
         }
         let snapshot = bus.observability.metrics.snapshot()
-        #expect(snapshot.families.map(\.series.count).max() ?? 0 <= 3)
+        #expect(snapshot.families.allSatisfy { $0.series.count <= MetricsRegistry.maximumSeries })
+        #expect(!snapshot.families.contains { $0.instrument == .queueSize })
+        #expect(snapshot[.eventsProcessed, [.init("handler", "s\(count - 1)")]] == .integer(1))
+        #expect(bus.metrics().counters["events_processed_total"] == UInt64(count))
         await bus.stop()
     }
 }

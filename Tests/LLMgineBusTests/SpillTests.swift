@@ -1,6 +1,7 @@
 import LLMgineBus
 import LLMgineCore
 import LLMgineResilience
+import Logging
 import NIOCore
 import Testing
 
@@ -83,6 +84,45 @@ import Testing
         while try await bus.publish(Tick(number: 2), to: "t").accepted == 0 { await Task.yield() }
         await bus.stop()
         #expect(held.numbers.prefix(2) == [0, 2])
+    }
+
+    @Test func `says once why the disk does not take events`() async throws {
+        let scratch = try Scratch()
+        scratch.remove()
+        let lines = Journal<String>()
+        let line = SpillLine(
+            in: scratch.path, maximumBytes: 1000,
+            logger: Logger(label: "t") { _ in LineHandler { lines.add("\($0.level) \($0.message): \($0.metadata?["error"] ?? "")") } },
+            target: .init(hold: { _ in true }, enter: { _, _ in true }, room: {}, lose: { _ in }))
+        for number in 1...3 as ClosedRange<UInt64> {
+            guard case .refused(let error) = await line.spill(SpillRecord(Message("t", "x"), sequence: number, at: .zero)) else {
+                Issue.record("it was taken")
+                continue
+            }
+            #expect(error.code == .storageFailed)
+        }
+        #expect(
+            lines.entries == [
+                "error the disk does not take events; they are rejected: cannot make a file in \(scratch.path): No such file or directory"
+            ])
+        await line.end()
+    }
+
+    @Test func `says nothing of a limit that is reached`() async throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let lines = Journal<String>()
+        let line = SpillLine(
+            in: scratch.path, maximumBytes: 1,
+            logger: Logger(label: "t") { _ in LineHandler { lines.add("\($0.level) \($0.message): \($0.metadata?["error"] ?? "")") } },
+            target: .init(hold: { _ in true }, enter: { _, _ in true }, room: {}, lose: { _ in }))
+        guard case .refused(let error) = await line.spill(SpillRecord(Message("t", "x"), sequence: 1, at: .zero)) else {
+            Issue.record("it was taken")
+            return
+        }
+        #expect(error.code == .limitExceeded)
+        #expect(lines.entries == [])
+        await line.end()
     }
 
     @Test func `is handled to its end when the bus stops`() async throws {

@@ -31,7 +31,7 @@ final class OutgoingCall: Sendable {
         self.id = id
         self.message = message
         self.options = options
-        self.deadline = ContinuousClock.now + options.deadline
+        self.deadline = ContinuousClock.now.advanced(bySaturating: options.deadline)
         self.desk = desk
         self.state = Mutex(State(granted: UInt64(clamping: max(1, options.replyWindow))))
     }

@@ -142,7 +142,7 @@ package final class RequestDesk: Sendable {
     /// Asks one of the responders of this desk, for another node.
     package func passOn(_ message: Message, options: RequestOptions) -> ReplyStream { ReplyStream(call: start(message, options: options)) }
 
-    /// Ends every request of this node: nobody will tick the table any more.
+    /// Ends every request of this node.
     func stop() {
         change { state, actions in
             state.isStopped = true
@@ -207,12 +207,22 @@ package final class RequestDesk: Sendable {
     // MARK: Doing what the table decides
 
     private func change(_ body: (inout State, inout [RequestAction]) -> Void) {
+        var actions = decide(body)
+        var done = 0
+        while done < actions.count {
+            // The next in line may not be sent either: one after the other, and not one inside the other.
+            if let unused = perform(actions[done]) { actions += decide { $0.table.notSent(to: unused, into: &$1) } }
+            done += 1
+        }
+    }
+
+    private func decide(_ body: (inout State, inout [RequestAction]) -> Void) -> [RequestAction] {
         var actions: [RequestAction] = []
         state.withLock { state in
             body(&state, &actions)
             rearm(&state)
         }
-        for action in actions { perform(action) }
+        return actions
     }
 
     /// Keeps one timer at the table's next deadline.
@@ -231,7 +241,8 @@ package final class RequestDesk: Sendable {
         state.timer = (due, id)
     }
 
-    private func perform(_ action: RequestAction) {
+    /// - Returns: the responder that was to get a request and did not.
+    private func perform(_ action: RequestAction) -> ResponderID? {
         switch action {
         case .queued: break
         case .fail(let id, let error):
@@ -241,15 +252,20 @@ package final class RequestDesk: Sendable {
             let (local, link) = state.withLock { ($0.local.removeValue(forKey: id), $0.links[responder.link]) }
             local?.gate.failed(LLMgineError(.cancelled, "the requester gave up"))
             link?.cancelRequest(id)
-        case .dispatch(let id, let responder, let node): dispatch(id, to: responder, node: node)
+        case .dispatch(let id, let responder, let node): return dispatch(id, to: responder, node: node) ? nil : responder
         }
+        return nil
     }
 
-    private func dispatch(_ id: UInt64, to responder: ResponderID, node: NodeID) {
+    /// - Returns: false if the responder will not hear of the request, and can take another one.
+    private func dispatch(_ id: UInt64, to responder: ResponderID, node: NodeID) -> Bool {
         let (call, link, local) = state.withLock { ($0.calls[id]?.call, $0.links[responder.link], $0.responders[responder.flow]) }
-        guard let call else { return }
+        guard let call else { return false }  // its caller gave up meanwhile
         if responder.link == .local {
-            guard let local else { return replied(id, error: LLMgineError(.peerLost, "the responder has stopped")) }
+            guard let local else {
+                replied(id, error: LLMgineError(.peerLost, "the responder has stopped"))
+                return true
+            }
             var message = call.message
             let origin = message.takeOrigin(keeping: CommandHeaders.all)
             let incoming = LocalCall(request: id, topic: call.message.topic, flow: responder.flow, window: call.window, desk: self)
@@ -258,18 +274,21 @@ package final class RequestDesk: Sendable {
             let context = RequestContext(
                 requester: origin?.node ?? self.node, deadline: call.deadline, session: message.session, trace: message.trace)
             local.serve(message, context, incoming)
-            return
+            return true
         }
         guard let link else {
-            return replied(id, error: LLMgineError(.peerLost, "the link to \(node) is gone"), over: responder.link)
+            replied(id, error: LLMgineError(.peerLost, "the link to \(node) is gone"), over: responder.link)
+            return true
         }
         call.dispatched(to: node) { link.grantReplies(id, messages: $0) }
         do throws(LLMgineError) {
             try link.sendRequest(id, flow: responder.flow, deadline: call.deadline - .now, replyWindow: call.window, call.message)
+            return true
         } catch {
             // The link has ended, and the table has not heard of it yet: the request ends as all others that the link had.
             let isLost = error.code == .connectionClosed
             replied(id, error: isLost ? LLMgineError(.peerLost, "the link to \(node) is gone") : error, over: responder.link)
+            return isLost  // then nobody else is to be sent there
         }
     }
 }
@@ -364,8 +383,8 @@ extension MessageBus {
         onFinish: @escaping @Sendable () -> Void
     ) -> IncomingRequest {
         let call = RemoteCall(request: request, topic: message.topic, window: replyWindow, link: link, onFinish: onFinish)
-        responder.serve(
-            message, RequestContext(requester: peer, deadline: .now + deadline, session: message.session, trace: message.trace), call)
+        let end = ContinuousClock.now.advanced(bySaturating: deadline)
+        responder.serve(message, RequestContext(requester: peer, deadline: end, session: message.session, trace: message.trace), call)
         return IncomingRequest(call: call)
     }
 }

@@ -60,7 +60,8 @@ public struct RequestContext: Sendable {
 }
 
 /// The answer to a request: one message, or a stream of them. It throws exactly one of `noResponders`, `noCapacity`, `deadlineExceeded`,
-/// `cancelled`, `peerLost` (the request may have been executed) or the responder's own error as `remoteError`.
+/// `cancelled`, `peerLost` (the request may have been executed), `permissionDenied` (by a topic permission of the responder's node), `limitExceeded`
+/// (the request is more than a link may carry), `stopped` or the responder's own error: an ``LLMgineError`` with its code, any other as `remoteError`.
 public struct ReplyStream: AsyncSequence, Sendable {
     /// One reply.
     public typealias Element = Message
@@ -110,7 +111,7 @@ extension MessageBus {
     /// Sends a request to one responder, here or on another node: one that has a free slot.
     ///
     /// Returns at once; what comes of it is in the stream. Cancelling the task that reads cancels the request at the responder.
-    /// - Throws: `stopped`, `limitExceeded` for a message that no link may carry, `permissionDenied`.
+    /// - Throws: `stopped`, `permissionDenied` if a topic permission of the node stands against it.
     public func request(_ message: Message, options: RequestOptions = RequestOptions()) async throws(LLMgineError) -> ReplyStream {
         try checkRequesting(on: message.topic)
         return try await relay(message, options: options)
@@ -126,8 +127,9 @@ extension MessageBus {
 
     /// Answers requests whose topic matches one of the filters with a stream of replies.
     ///
-    /// A handler that throws ends the request with a `remoteError` for the requester. Its task is cancelled when the requester gives up.
-    /// - Throws: `stopped`, `invalidArgument` without a filter, `permissionDenied`.
+    /// A handler that throws ends the request for the requester: with the ``LLMgineError`` that it threw, or with `remoteError`. Its task is
+    /// cancelled when the requester gives up.
+    /// - Throws: `stopped`, `invalidArgument` without a filter or a positive concurrency, `permissionDenied`.
     @discardableResult
     public func respond(
         to filters: [TopicFilter], options: ResponderOptions = ResponderOptions(),

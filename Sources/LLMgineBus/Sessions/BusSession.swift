@@ -30,7 +30,7 @@ public final class BusSession: Sendable {
     ///   - options: as for a subscription of the bus; its session is this one, and `isRemote` is what the next parameter says.
     ///   - isRemote: whether events of the session that other nodes publish come here too. Default false: a session is usually at home on one node,
     ///     and what it would tell the others about its handlers costs them more than it lives for.
-    /// - Throws: `stopped`.
+    /// - Throws: as ``MessageBus/subscribe(_:options:_:)``; `stopped` once the session has ended.
     @discardableResult
     public func subscribe<E: Event>(
         _ filter: TopicFilter, options: SubscriptionOptions = SubscriptionOptions(), isRemote: Bool = false,
@@ -163,7 +163,7 @@ public final class BusSession: Sendable {
         guard active.exchange(false, ordering: .acquiringAndReleasing) else { return }
         await announceEnd(error.map { ($0 as? LLMgineError)?.description ?? String(describing: type(of: $0)) })
         bus.sessions.close(self)
-        await bus.endSubscriptions(of: id, by: .now + deadline)
+        await bus.endSubscriptions(of: id, by: .now.advanced(bySaturating: deadline))
     }
 
     /// The bus stops, and ends what is queued itself.

@@ -1,6 +1,7 @@
 import LLMgineCore
 import LLMgineObservability
 import LLMgineResilience
+import Logging
 import Synchronization
 
 // What has been on the disk comes back.
@@ -53,10 +54,12 @@ extension Mailbox {
 
 extension AnySubscriber {
     /// The line of a subscription of this node that goes on over the disk; nil for any other.
-    static func makeSpillLine(_ queue: BoundedEventQueue, _ mailbox: Mailbox, in directory: String) -> SpillLine? {
+    static func makeSpillLine(_ queue: BoundedEventQueue, _ mailbox: Mailbox, of name: String, in directory: String) -> SpillLine? {
         guard queue.strategy == .spill else { return nil }
+        var logger = Logger(label: "llmgine.bus")
+        logger[metadataKey: "subscription"] = "\(name)"
         return SpillLine(
-            in: directory, maximumBytes: queue.maximumSpillBytes,
+            in: directory, maximumBytes: queue.maximumSpillBytes, logger: logger,
             target: SpillLine.Target(
                 hold: { isHolding in
                     if isHolding { return mailbox.hold() }

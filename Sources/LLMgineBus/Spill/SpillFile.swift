@@ -131,14 +131,22 @@ package struct SpillFile: ~Copyable {
         return directory
     }
 
-    private func makeSegment() throws(LLMgineError) -> Segment {
+    /// Makes a file in the directory and gives it back, to see whether events could lie there. - Throws: `storageFailed`, with the system's reason.
+    package static func check(_ directory: String) throws(LLMgineError) {
+        let descriptor = try makeFile(in: directory)
+        _ = close(descriptor)
+    }
+
+    private func makeSegment() throws(LLMgineError) -> Segment { Segment(descriptor: try SpillFile.makeFile(in: directory)) }
+
+    private static func makeFile(in directory: String) throws(LLMgineError) -> Int32 {
         let number = SpillFile.numbers.add(1, ordering: .relaxed).newValue
         let name = "\(directory)/llmgine-spill-\(getpid())-\(number)"
         // The calls copy the name.
         let descriptor = unsafe open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw SpillFile.failed("make a file", in: directory, errno) }
         _ = unsafe unlink(name)
-        return Segment(descriptor: descriptor)
+        return descriptor
     }
 
     /// So many bytes of the oldest segment, from where it was read up to; nil if the disk does not give them.

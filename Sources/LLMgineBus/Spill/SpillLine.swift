@@ -1,5 +1,6 @@
 import Dispatch
 package import LLMgineCore
+package import Logging
 import Synchronization
 
 import struct NIOCore.ByteBuffer
@@ -47,16 +48,20 @@ package final class SpillLine: Sendable {
         /// What cannot be written: who waits for an event, and who must have it before.
         var extras: [UInt64: MessageExtras] = [:]
         var drain: Task<Void, Never>?
+        var hasComplained = false
     }
 
     private let state = Mutex(State())
     private let file: Mutex<SpillFile>
     private let queue = DispatchQueue(label: "llmgine.spill")
     private let target: Target
+    private let logger: Logger
 
-    package init(in directory: String, maximumBytes: Int, target: Target) {
+    /// - Parameter logger: hears of the first event that the disk does not take; publishers see of each only that it was rejected.
+    package init(in directory: String, maximumBytes: Int, logger: Logger, target: Target) {
         file = Mutex(SpillFile(in: directory, maximumBytes: maximumBytes))
         self.target = target
+        self.logger = logger
     }
 
     /// Whether events must go over the disk, because others do.
@@ -95,12 +100,23 @@ package final class SpillLine: Sendable {
                 return error
             }
         }
+        if let error { complain(error) }
         return state.withLock { state -> Outcome in
             state.order.wrote(error == nil)
             guard let error else { return .written }
             state.extras[sequence] = nil
             return .refused(error)
         }
+    }
+
+    /// A limit that is reached is what the subscription asked for; a disk that fails is nobody's wish.
+    private func complain(_ error: LLMgineError) {
+        guard error.code == .storageFailed else { return }
+        let isFirst = state.withLock { state -> Bool in
+            defer { state.hasComplained = true }
+            return !state.hasComplained
+        }
+        if isFirst { logger.error("the disk does not take events; they are rejected", metadata: ["error": "\(error.detail)"]) }
     }
 
     // MARK: The way back

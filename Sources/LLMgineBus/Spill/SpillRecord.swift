@@ -16,7 +16,7 @@ package struct SpillRecord: Sendable {
         self.message = message
         self.sequence = sequence
         self.origin = origin
-        expires = message.timeToLive.map { now + $0 }
+        expires = message.timeToLive.map { now + min($0, .horizon) }
     }
 
     /// The message with what is left of its time to live.

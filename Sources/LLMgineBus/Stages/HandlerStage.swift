@@ -72,7 +72,7 @@ final class HandlerStage: Sendable {
             return .circular
         }
         defer { waits.endTurn(turn) }
-        let timer = timers.schedule(at: .now + patience) { outcome.settle(.late) }
+        let timer = timers.schedule(at: .now.advanced(bySaturating: patience)) { outcome.settle(.late) }
         defer { timers.cancel(timer) }
         let verdict = await withTaskCancellationHandler {
             await outcome.result()

@@ -128,7 +128,7 @@ package final class JournalDesk: Sendable {
         state.withLock { state in
             guard !state.isExpiryPlanned, let since = state.left.values.joined().map(\.since).min() else { return nil }
             state.isExpiryPlanned = true
-            return since + retention
+            return since.advanced(bySaturating: retention)
         }
     }
 
@@ -138,8 +138,8 @@ package final class JournalDesk: Sendable {
             state.isExpiryPlanned = false
             var expired: [(obligation: String, left: Left)] = []
             for (obligation, left) in state.left {
-                let rest = left.filter { $0.since + retention > now }
-                expired += left.filter { $0.since + retention <= now }.map { (obligation, $0) }
+                let rest = left.filter { $0.since.advanced(bySaturating: retention) > now }
+                expired += left.filter { $0.since.advanced(bySaturating: retention) <= now }.map { (obligation, $0) }
                 state.left[obligation] = rest.isEmpty ? nil : rest
             }
             return expired.sorted { $0.left.id < $1.left.id }

@@ -33,7 +33,9 @@ extension MessageBus {
         timers.schedule(at: end) { [weak self] in self?.expireJournaled() }
     }
 
+    /// After a stop, what is left is for the next life.
     private func expireJournaled() {
+        guard isRunning else { return }
         let now = SystemClock.sinceEpoch()
         journal?.expire(at: .now) { id, message, obligation in
             deadLetters.add(
