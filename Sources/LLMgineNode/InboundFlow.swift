@@ -112,9 +112,14 @@ final class InboundClass: CreditReturn {
         ledger.withLock { ledger in office.change { ledger.forgotten(in: &$0) } }
     }
 
+    /// - Returns: whether what has come will lie here for a while.
     /// - Throws: `creditOverdrawn`.
-    func received(messages: Int, bytes: Int) throws(LLMgineError) {
-        try judged { ledger throws(LLMgineError) in try ledger.received(messages: messages, bytes: bytes) }
+    @discardableResult
+    func received(messages: Int, bytes: Int) throws(LLMgineError) -> Bool {
+        try judged { ledger throws(LLMgineError) -> Bool in
+            try ledger.received(messages: messages, bytes: bytes)
+            return ledger.isBehind
+        }
     }
 
     func consumed(messages: Int, bytes: Int) {
@@ -123,7 +128,7 @@ final class InboundClass: CreditReturn {
 
     /// The publisher says that it cannot go on. - Throws: `creditOverdrawn`.
     func blocked(_ frame: BlockedFrame) throws(LLMgineError) {
-        try judged { ledger throws(LLMgineError) in
+        try judged { ledger throws(LLMgineError) -> Void in
             try ledger.blocked(
                 at: Credit(messages: frame.atMessages, bytes: frame.atBytes), next: frame.nextBytes,
                 waiting: Credit(messages: frame.waitingMessages, bytes: frame.waitingBytes))
@@ -133,7 +138,7 @@ final class InboundClass: CreditReturn {
 
     /// The publisher has given back what it did not use. - Throws: `creditOverdrawn`, `malformedFrame`.
     func drained(_ frame: DrainedFrame) throws(LLMgineError) {
-        try judged { ledger throws(LLMgineError) in
+        try judged { ledger throws(LLMgineError) -> Void in
             try ledger.drained(at: Credit(messages: frame.atMessages, bytes: frame.atBytes))
         }
         refill()
@@ -170,10 +175,12 @@ final class InboundClass: CreditReturn {
         return refill.lacks == nil
     }
 
-    private func judged(_ body: (inout CreditLedger) throws(LLMgineError) -> Void) throws(LLMgineError) {
-        let result = ledger.withLock { ledger -> Result<Void, LLMgineError> in
+    private func judged<Answer: Sendable>(
+        _ body: (inout CreditLedger) throws(LLMgineError) -> Answer
+    ) throws(LLMgineError) -> Answer {
+        let result = ledger.withLock { ledger -> Result<Answer, LLMgineError> in
             do throws(LLMgineError) { return .success(try body(&ledger)) } catch { return .failure(error) }
         }
-        try result.get()
+        return try result.get()
     }
 }

@@ -5,9 +5,9 @@ extension Instrument {
     /// Connections that were closed before a byte of them was read.
     public static let connectionsRefused = Instrument(
         .counter, "llmgine.connections.refused", unit: "{connection}", "Connections that were one too many, by reason.")
-    /// How long this node's certificate is valid.
+    /// How long this node's certificate is valid, and what it was issued by.
     public static let certificateExpiry = Instrument(
-        .gauge, "llmgine.tls.certificate.expiry", unit: "s", "Seconds until this node's certificate ends.")
+        .gauge, "llmgine.tls.certificate.expiry", unit: "s", "Seconds until this node's certificate or its authority ends.")
     /// Events that their publisher had been told were accepted and that came to nothing because a link or a subscription ended. Those that a subscription
     /// has at least once are sent again all the same.
     public static let linkLost = Instrument(

@@ -82,7 +82,7 @@ extension Node {
         case .routeRemoved(_, let id, let flow): routeRemoved(id, flow)
         case .resolve(let waiter): state.withLock { $0.waiters.removeValue(forKey: waiter) }?.resume()
         case .sendGossip(let id, let records): link(id)?.connection.send(.gossip(GossipFrame(members: records.map(\.wire))))
-        case .sendLeaving(let id): link(id)?.connection.leave(deadline: .seconds(10))
+        case .sendLeaving(let id, let deadline): link(id)?.connection.leave(deadline: deadline)
         case .identityTaken(let incarnation):
             logger.critical(
                 "another process lives under this node's name and is newer; this one must stop", metadata: ["incarnation": "\(incarnation)"]
@@ -107,7 +107,10 @@ extension Node {
                 "peer": "\(node)", "address": "\(link.connection.address)", "role": "\(link.connection.role)",
                 "kind": leaf ? "leaf" : "core",
             ])
-        guard leaf else { return outlets.peerUp(node, link.hello.incarnation) }
+        guard leaf else {
+            outlets.peerUp(node, link.hello.incarnation)
+            return tellWatchers(.linked(node))
+        }
         let relay = LeafRelay(link: link, node: self)
         state.withLock { $0.relays[id] = relay }
         relay.start()
@@ -124,6 +127,7 @@ extension Node {
         for inlet in state.withLock({ Array($0.inlets.values) }) { inlet.linkEnded(link) }
         link.ended()
         end(link.takeSpills(), of: link)
+        if !link.isLeaf { tellWatchers(.lost(node)) }
     }
 
     /// Gives up what lies on the disk for subscriptions that are gone.
@@ -197,7 +201,7 @@ extension Node {
         switch entry.kind {
         case .events where entry.reliable != nil: outlets.opened(entry, over: link)
         case .events:
-            let disk = (bus.configuration.spillDirectory, configuration.maximumSpill)
+            let disk = (bus.configuration.spillDirectory, configuration.maximumSpill, logger)
             bus.addRemote(link.opened(entry, disk: disk, isUplink: configuration.kind == .leaf))
         case .responder: bus.desk.responderAdded(entry, node: link.peer, link: id, over: link)
         }
@@ -272,25 +276,47 @@ extension Node: ClusterAttachment {
             state.nextWaiter += 1
             return state.nextWaiter
         }
-        let timer = bus.timers.schedule(at: .now + deadline) { [weak self] in
-            self?.state.withLock { $0.waiters.removeValue(forKey: id) }?
-                .resume(throwing: LLMgineError(.deadlineExceeded, "not all peers have acknowledged the subscription"))
-        }
+        var timer: UInt64?
+        defer { if let timer { bus.timers.cancel(timer) } }
         do {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-                state.withLock { $0.waiters[id] = continuation }
+                guard register(continuation, as: id) else { return continuation.resume(throwing: Node.stoppedWaiting) }
+                // After it is known who waits: a timer that rings before would ring for nobody.
+                timer = bus.timers.schedule(at: .now.advanced(bySaturating: deadline)) { [weak self] in
+                    self?.state.withLock { $0.waiters.removeValue(forKey: id) }?
+                        .resume(throwing: LLMgineError(.deadlineExceeded, "not all peers have acknowledged the subscription"))
+                }
                 tell { machine, actions in machine.established(id, into: &actions) }
             }
-            bus.timers.cancel(timer)
         } catch {
             throw error as? LLMgineError ?? LLMgineError(.connectionClosed, "the node has stopped", cause: error)
         }
     }
+
+    /// False once the node stops: ``endWaits()`` finds everybody who was registered before.
+    private func register(_ waiter: CheckedContinuation<Void, any Error>, as id: UInt64) -> Bool {
+        state.withLock { state in
+            guard !isStopped.load(ordering: .relaxed) else { return false }
+            state.waiters[id] = waiter
+            return true
+        }
+    }
+
+    /// The node stops, and nobody will learn of its subscriptions any more.
+    func endWaits() {
+        let waiters = state.withLock { state in
+            defer { state.waiters = [:] }
+            return Array(state.waiters.values)
+        }
+        for waiter in waiters { waiter.resume(throwing: Node.stoppedWaiting) }
+    }
+
+    private static let stoppedWaiting = LLMgineError(.stopped, "the node stops before all peers have acknowledged the subscription")
 }
 
 extension Node {
     /// Returns once every node that can be reached knows all subscriptions and responders made here so far.
-    /// - Throws: `deadlineExceeded`.
+    /// - Throws: `deadlineExceeded`, `stopped`.
     public func established(within deadline: Duration = .seconds(10)) async throws(LLMgineError) {
         try await established(deadline: deadline)
     }

@@ -28,7 +28,8 @@ extension Node: LinkDelegate {
 
     package func linkReceived(_ connection: LinkConnection, _ data: ReceivedData) throws(LLMgineError) {
         guard let link = link(LinkID(connection.id)) else { return }
-        let chunk = WireChunk(data, from: link)
+        var chunk = WireChunk(data, from: link)
+        var mayShrink = !data.isCounted  // what came in parts was put together in memory of its own
         var targets: [InboundTarget] = []
         if data.flows.count > 1 { targets.reserveCapacity(data.flows.count) }
         let refused = data.refused
@@ -39,7 +40,13 @@ extension Node: LinkDelegate {
                 continue
             }
             if !data.isCounted {
-                try flow.received(messages: chunk.count + refused.messages, bytes: data.index.payloadBytes + refused.bytes)
+                let isBehind = try flow.received(
+                    messages: chunk.count + refused.messages, bytes: data.index.payloadBytes + refused.bytes)
+                if isBehind, mayShrink {
+                    // The budget counts what it needs, and not all that was read with it.
+                    if let compacted = data.compacted { chunk = WireChunk(compacted, from: link) }
+                    mayShrink = false
+                }
             }
             if refused.messages > 0 { flow.consumed(messages: refused.messages, bytes: refused.bytes) }
             if subscriber.options.delivery != .atMostOnce, let inlet = inlet(of: id) {
@@ -134,10 +141,11 @@ extension Node: LinkDelegate {
         case .drain(let drain): connection.update { $0.drained(flow: drain.flow, drain.priority) }
         case .drained(let drained): try link.inbound(drained.flow)?.account(drained.priority)?.drained(drained)
         case .gap(let gap):
-            let subscriber = state.withLock { $0.subscribers[gap.flow] }
+            // Only of what the peer has been told of: otherwise it could speak for the links of others.
+            guard link.inbound(gap.flow) != nil, let subscriber = subscriber(gap.flow, over: link) else { break }
             switch gap.cause {
-            case .evicted: subscriber?.noteGap(Int(clamping: gap.count), priority: gap.priority)
-            case .expired: subscriber?.noteExpired(gap.count)
+            case .evicted: subscriber.noteGap(Int(clamping: gap.count), priority: gap.priority)
+            case .expired: subscriber.noteExpired(gap.count)
             }
         case .replyError(let failure):
             let code = LLMgineError.Code(rawValue: failure.code) ?? .remoteError

@@ -50,7 +50,9 @@ public final class Node: Service, Sendable {
     /// Who may publish and receive what.
     let permissions: PermissionTable
     /// What this node itself is allowed; nil if no rule is about it.
-    let ownGrant: TopicGrant?
+    var ownGrant: TopicGrant? { certifiedGrant.withLock { $0 } }
+    /// Changes with the roles of its certificate.
+    let certifiedGrant: Mutex<TopicGrant?>
     /// What peers may have under way to one subscription, in payload bytes: enough for any one message.
     let windowBytes: UInt64
     /// The memory that peers may fill.
@@ -68,6 +70,8 @@ public final class Node: Service, Sendable {
         var listener: LinkListener?
         var relays: [LinkID: LeafRelay] = [:]
         var waiters: [UInt64: CheckedContinuation<Void, any Error>] = [:]
+        /// Who is told of links to other nodes that come and go.
+        var watchers: [UInt64: AsyncStream<PeerChange>.Continuation] = [:]
         var nextWaiter: UInt64 = 0
         var joined: [CheckedContinuation<Void, Never>] = []
         var hasJoined = false
@@ -77,13 +81,16 @@ public final class Node: Service, Sendable {
         /// When the log last spoke of connections that are turned away.
         var saidRefused = Duration.seconds(-10)
         var stopWaiters: [CheckedContinuation<Void, Never>] = []
+        /// What the stop has left, once it is over, and whoever asked for it again in the meantime.
+        var left: [String: Int]?
+        var stoppers: [CheckedContinuation<[String: Int], Never>] = []
         /// Of a leaf, why each seed turned it away the last time. At most as many as there are seeds.
         var refusals: [String: LLMgineError] = [:]
     }
 
     /// Starts a node: it listens, dials its seeds, and returns once it has joined one of them or `joinTimeout` has passed.
     /// - Throws: `tlsFailure` or `identityRefused` for certificates that cannot be used, `connectionClosed` when the port is taken,
-    ///   `invalidConfiguration`.
+    ///   `invalidArgument` for a seed, `listen` or `advertise` that is no address, `invalidConfiguration`.
     public init(
         configuration: NodeConfiguration, observability: ObservabilityManager? = nil, logger: Logger? = nil
     ) async throws(LLMgineError) {
@@ -101,7 +108,7 @@ public final class Node: Service, Sendable {
         self.control = group.next()
         self.executor = LinkTaskExecutor(control)
         self.permissions = PermissionTable(configuration.permissions)
-        self.ownGrant = permissions.grant(for: configuration.name, roles: settings.material.roles)
+        self.certifiedGrant = Mutex(permissions.grant(for: configuration.name, roles: settings.material.roles))
         self.windowBytes = max(4 << 20, UInt64(configuration.maximumPayload) * 2)
         self.credit = CreditOffice(bytes: UInt64(configuration.memoryBudget))
         self.outlets = Outlets(
@@ -125,7 +132,8 @@ public final class Node: Service, Sendable {
         let limits = WireLimits(maximumPayload: configuration.maximumPayload)
         var address = settings.advertised
         let endpoint = LinkEndpoint(
-            material: settings.material, limits: limits, group: group, compression: configuration.compression
+            material: settings.material, limits: limits, group: group,
+            settings: LinkSettings(suspectAfter: configuration.suspectAfter), compression: configuration.compression
         ) { [self] in
             HelloFrame(
                 cluster: configuration.cluster, node: configuration.name, incarnation: incarnation, zone: configuration.zone,
@@ -218,29 +226,54 @@ public final class Node: Service, Sendable {
     }
 
     /// Leaves the cluster: peers send no new work, handlers and requests finish until the deadline, then the links close.
+    /// A second call waits for the first, whose deadline counts, and returns the same.
     /// - Returns: what was still queued at the deadline, by subscription or peer; empty when nothing was lost.
     @discardableResult
     public func stop(deadline: Duration = .seconds(10)) async -> [String: Int] {
         let (first, _) = isStopped.compareExchange(expected: false, desired: true, ordering: .sequentiallyConsistent)
-        guard first else { return [:] }
+        guard first else { return await leftByFirstStop() }
         logger.info("leaving", metadata: ["deadline": "\(deadline)"])
         let listener = state.withLock { $0.listener }
         await listener?.close()
-        await onControl { $0.leaveStarted(into: &$1) }
-        let end = ContinuousClock.now + deadline
+        await onControl { $0.leaveStarted(at: self.elapsed, deadline: min(deadline, .seconds(86_400)) + Node.closingGrace, into: &$1) }
+        let end = ContinuousClock.now.advanced(bySaturating: deadline)
         var left = await bus.stop(deadline: deadline)
         left.merge(await outlets.drained(until: end), uniquingKeysWith: +)
         outlets.stop()
         left.merge(await outboxesDrained(until: end), uniquingKeysWith: +)
+        endWaits()  // while their peers are still linked: those who wait would take the end of the links for success
         await onControl { $0.leaveFinished(into: &$1) }
         let links = state.withLock { Array($0.links.values) + Array($0.candidates.values) }
         for link in links { link.connection.close(.shuttingDown) }
-        await allLinksClosed(within: .seconds(2))
+        await allLinksClosed(within: Node.closingGrace)
         try? await group.shutdownGracefully()
         wakeStopWaiters()
         logger.info("stopped", metadata: ["undelivered": "\(left.values.reduce(0, +))"])
+        noteStopped(leaving: left)
         return left
     }
+
+    private func leftByFirstStop() async -> [String: Int] {
+        await withCheckedContinuation { continuation in
+            let left = state.withLock { state in
+                if state.left == nil { state.stoppers.append(continuation) }
+                return state.left
+            }
+            if let left { continuation.resume(returning: left) }
+        }
+    }
+
+    private func noteStopped(leaving left: [String: Int]) {
+        let stoppers = state.withLock { state in
+            state.left = left
+            defer { state.stoppers = [] }
+            return state.stoppers
+        }
+        for stopper in stoppers { stopper.resume(returning: left) }
+    }
+
+    /// How long after the deadline of a stop the last link is closed.
+    private static let closingGrace = Duration.seconds(2)
 
     /// Waits until what was published is on its way to the peers. - Returns: what is left at the deadline, by peer.
     private func outboxesDrained(until end: ContinuousClock.Instant) async -> [String: Int] {
@@ -302,7 +335,7 @@ private struct StartSettings {
             throw LLMgineError(
                 .invalidConfiguration, "zone and roles are names of 1 to 63 of a-z A-Z 0-9 - _ . and there are at most 16 roles")
         }
-        for seed in configuration.seeds { _ = try HostPort(seed) }
+        for seed in configuration.seeds { _ = try StartSettings.dialable(seed) }
         guard WireLimits.payloadRange.contains(configuration.maximumPayload) else {
             throw LLMgineError(.invalidConfiguration, "the maximum payload is \(configuration.maximumPayload), expected 1 KiB to 16 MiB")
         }
@@ -314,10 +347,15 @@ private struct StartSettings {
         guard configuration.kind == .core || !configuration.seeds.isEmpty else {
             throw LLMgineError(.invalidConfiguration, "a leaf needs the address of a node to connect to")
         }
+        if let directory = configuration.spillDirectory {
+            do throws(LLMgineError) { try SpillFile.check(directory) } catch {
+                throw LLMgineError(.invalidConfiguration, "the spill directory cannot be used: \(error.detail)")
+            }
+        }
         let listen = try configuration.listen.map(HostPort.init)
         self.listen = listen
         if let advertise = configuration.advertise {
-            advertised = try HostPort(advertise).description
+            advertised = try StartSettings.dialable(advertise).description
         } else {
             advertised = listen.map { $0.isWildcard || $0.port == 0 ? "" : $0.description } ?? ""
         }
@@ -329,5 +367,13 @@ private struct StartSettings {
             )
         }
         self.material = material
+    }
+
+    private static func dialable(_ text: String) throws(LLMgineError) -> HostPort {
+        let address = try HostPort(text)
+        guard address.isDialable else {
+            throw LLMgineError(.invalidConfiguration, "\"\(text.printable)\" cannot be dialled: port 0 is for listening only")
+        }
+        return address
     }
 }

@@ -42,7 +42,7 @@ public struct NodeConfiguration: Sendable {
     /// beside its payload; up to a quarter of it is for events that this node keeps until peers acknowledge them. Default 256 MiB; at least 8 MiB and 4 times ``maximumPayload``.
     public var memoryBudget: Int
     /// Where events lie that go to the disk because a subscription is full and asks for that (``WhenFull/spill(maximumBytes:)``), here or on another node.
-    /// It must exist. Default: the directory for temporary files, `TMPDIR` or `/tmp`.
+    /// It must exist, and the node must be able to write there. Default: the directory for temporary files, `TMPDIR` or `/tmp`.
     public var spillDirectory: String?
     /// How many bytes of the disk one subscription of another node may take, whatever it asks for. Default 1 GiB.
     public var maximumSpill: Int
@@ -56,6 +56,8 @@ public struct NodeConfiguration: Sendable {
     public var certificateCheck: Duration
     /// On which links to compress what is sent. Default: none. The node at the other end must want it, too.
     public var compression: LinkCompression
+    /// How long a link may be silent before it is closed, with a PING each second. Default 5 s, at least 3 and at most 10 s.
+    public var suspectAfter: Duration
     /// Who may publish and receive what. Default: everyone everything. See ``TopicPermission``.
     public var permissions: [TopicPermission]
 
@@ -67,8 +69,9 @@ public struct NodeConfiguration: Sendable {
         stopDeadline: Duration = .seconds(10), maximumPayload: Int = 1 << 20, eventLoops: Int? = nil,
         memoryBudget: Int = 256 << 20, store: (any BusStore)? = nil, journal: (any EventJournal)? = nil,
         permissions: [TopicPermission] = [], certificateCheck: Duration = .seconds(5), compression: LinkCompression = .off,
-        spillDirectory: String? = nil, maximumSpill: Int = 1 << 30
+        spillDirectory: String? = nil, maximumSpill: Int = 1 << 30, suspectAfter: Duration = .seconds(5)
     ) {
+        self.suspectAfter = suspectAfter
         self.spillDirectory = spillDirectory
         self.maximumSpill = max(0, maximumSpill)
         self.name = name

@@ -19,7 +19,7 @@ public struct NodeStatus: Sendable, Hashable, Codable {
     public var version: String
     /// Every member that it knows, itself first.
     public var members: [Member]
-    /// Its subscriptions.
+    /// Its subscriptions. Asked for over a link, a node with very many tells of those with the most queued, lost or handled.
     public var subscriptions: [SubscriptionStatus]
     /// Its links, by peer.
     public var links: [Link]
@@ -29,12 +29,16 @@ public struct NodeStatus: Sendable, Hashable, Codable {
     public var refused: [RefusedSubscription]?
     /// Its journal; nil without one, and from an older node.
     public var journal: JournalLoad?
+    /// What all its subscriptions come to; nil from an older node.
+    public var totals: Totals?
+    /// What was left out because there is too much of it for one reply; nil if it is all here.
+    public var omitted: Omitted?
 
     /// One member of the cluster.
     public struct Member: Sendable, Hashable, Codable {
         /// The member.
         public var node: NodeID
-        /// `self`, `linked`, `leaving`, `left`, `unreachable`, `leaf`.
+        /// `self`, `linked`, `suspect` (linked, but silent for 1.5 s), `leaving`, `left`, `unreachable`, `leaf`.
         public var state: String
         /// Where it can be reached.
         public var address: String
@@ -52,6 +56,8 @@ public struct NodeStatus: Sendable, Hashable, Codable {
         public var peer: NodeID
         /// What it wants.
         public var filters: [String]
+        /// How many filters were left out; nil if none.
+        public var moreFilters: Int?
     }
 
     /// One subscription of the node.
@@ -60,6 +66,8 @@ public struct NodeStatus: Sendable, Hashable, Codable {
         public var name: String
         /// Its filters.
         public var filters: [String]
+        /// How many filters were left out; nil if none.
+        public var moreFilters: Int?
         /// Events that wait.
         public var queued: UInt64
         /// Handler calls that returned.
@@ -78,27 +86,31 @@ extension Node {
             node: configuration.name, state: "self", address: listeningAddress ?? "", roles: configuration.roles,
             roundTripMicroseconds: nil, interests: 0)
         let others = (nodes ?? []).filter { $0.node != configuration.name }.map { status in
-            NodeStatus.Member(
-                node: status.node, state: Node.describe(status), address: status.record?.address ?? "", roles: status.record?.roles ?? [],
-                roundTripMicroseconds: status.link.flatMap { links[$0]?.connection.roundTrip }.map { $0.microseconds },
+            let connection = status.link.flatMap { links[$0]?.connection }
+            return NodeStatus.Member(
+                node: status.node, state: Node.describe(status, isSuspect: connection?.isSuspect ?? false),
+                address: status.record?.address ?? "", roles: status.record?.roles ?? [],
+                roundTripMicroseconds: connection?.roundTrip.map { $0.microseconds },
                 interests: status.interestEntries)
+        }
+        let subscriptions = bus.subscriptionStatus().map { name, filters, statistics in
+            NodeStatus.SubscriptionStatus(
+                name: name, filters: filters, queued: statistics.queued, processed: statistics.processed,
+                // Not `missed`, which also tells of what was evicted here.
+                lost: statistics.evicted &+ statistics.rejected &+ statistics.droppedBySender)
         }
         return NodeStatus(
             node: configuration.name, cluster: configuration.cluster, version: LLMgineVersion.text, members: [own] + others,
-            subscriptions: bus.subscriptionStatus().map { name, filters, statistics in
-                NodeStatus.SubscriptionStatus(
-                    name: name, filters: filters, queued: statistics.queued, processed: statistics.processed,
-                    lost: statistics.evicted + statistics.rejected + statistics.missed)
-            }, links: linkStatus, memory: memoryStatus,
+            subscriptions: subscriptions, links: linkStatus, memory: memoryStatus,
             refused: links.values.sorted { $0.peer < $1.peer }.flatMap { link in
                 link.refused.map { NodeStatus.RefusedSubscription(peer: link.peer, filters: $0.map(\.text)) }
-            }, journal: bus.journal?.load)
+            }, journal: bus.journal?.load, totals: NodeStatus.Totals(of: subscriptions))
     }
 
-    private static func describe(_ status: LLMgineBroker.NodeStatus) -> String {
+    private static func describe(_ status: LLMgineBroker.NodeStatus, isSuspect: Bool) -> String {
         if status.isLeaf { return "leaf" }
         if status.isDraining { return "leaving" }
-        if status.link != nil { return "linked" }
+        if status.link != nil { return isSuspect ? "suspect" : "linked" }
         return status.record?.state == .left ? "left" : "unreachable"
     }
 
@@ -123,7 +135,7 @@ extension Node {
             guard let self else { throw LLMgineError(.stopped, "the node has stopped") }
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            return ByteBuffer(bytes: try encoder.encode(await status()))
+            return ByteBuffer(bytes: try encoder.encode(await status().shortened))
         }
     }
 }

@@ -6,6 +6,7 @@ import LLMgineLink
 import LLMgineRouting
 import LLMgineTransport
 import LLMgineWire
+import Logging
 import NIOCore
 import Synchronization
 
@@ -69,13 +70,13 @@ final class PeerLink: RemoteLink {
 
     /// The peer has subscribed: what matches may be queued for it from now on.
     /// - Parameters:
-    ///   - disk: where and how much of it a subscription may have that goes on over the disk.
+    ///   - disk: where and how much of it a subscription may have that goes on over the disk, and who hears that it fails.
     ///   - isUplink: whether this node is a leaf, and the peer its hub.
-    func opened(_ entry: InterestEntry, disk: (directory: String, maximumBytes: Int), isUplink: Bool) -> RemoteFlow {
+    func opened(_ entry: InterestEntry, disk: (directory: String, maximumBytes: Int, logger: Logger), isUplink: Bool) -> RemoteFlow {
         let flow: RemoteFlow
         if case .spill(let wanted) = entry.whenFull {
             let route = SpillRoute(
-                link: self, flow: entry.flow, in: disk.directory, maximumBytes: min(wanted, disk.maximumBytes))
+                link: self, flow: entry.flow, in: disk.directory, maximumBytes: min(wanted, disk.maximumBytes), logger: disk.logger)
             state.withLock { $0.spills[entry.flow] = route }
             flow = RemoteFlow(by: .own(route), flow: entry.flow, filters: entry.filters, group: entry.group)
         } else {

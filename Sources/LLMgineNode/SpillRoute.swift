@@ -3,6 +3,7 @@ import LLMgineCore
 import LLMgineFlow
 import LLMgineLink
 import LLMgineTransport
+import Logging
 
 /// The way to one subscription of a peer whose events go over this node's disk when it has no credit.
 ///
@@ -12,12 +13,14 @@ final class SpillRoute: RemoteRoute {
     private let flow: UInt32
     private let line: SpillLine
 
-    init(link: PeerLink, flow: UInt32, in directory: String, maximumBytes: Int) {
+    init(link: PeerLink, flow: UInt32, in directory: String, maximumBytes: Int, logger: Logger) {
         self.link = link
         self.flow = flow
         let connection = link.connection
+        var logger = logger
+        logger[metadataKey: "peer"] = "\(link.peer)"
         line = SpillLine(
-            in: directory, maximumBytes: maximumBytes,
+            in: directory, maximumBytes: maximumBytes, logger: logger,
             target: SpillLine.Target(
                 hold: { _ in true },
                 enter: { record, _ in

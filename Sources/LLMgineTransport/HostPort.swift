@@ -15,7 +15,10 @@ package struct HostPort: Sendable, Hashable, CustomStringConvertible {
 
     /// Reads `host:port`. - Throws: `invalidArgument`, saying what was expected.
     package init(_ text: String) throws(LLMgineError) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+        // `UInt16` would take a sign as well.
+        guard let colon = text.lastIndex(of: ":"), case let digits = text[text.index(after: colon)...],
+            digits.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }), let port = UInt16(digits)
+        else {
             throw LLMgineError(.invalidArgument, "\"\(text.printable)\" is not an address: expected host:port, as in 10.0.0.1:7400")
         }
         var host = text[..<colon]
@@ -31,6 +34,9 @@ package struct HostPort: Sendable, Hashable, CustomStringConvertible {
     }
 
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+    /// Whether others can dial it: port 0 is for listening only.
+    package var isDialable: Bool { port != 0 }
 
     /// Whether it stands for all addresses of the machine.
     package var isWildcard: Bool { host == "0.0.0.0" || host == "::" }

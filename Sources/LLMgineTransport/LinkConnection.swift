@@ -66,6 +66,13 @@ package struct ReceivedData: Sendable {
         if case .same(let topic, _) = names, index.count == 0 { topic } else { nil }
     }
 
+    /// The same without what else was read with it; nil if it takes little more memory as it is.
+    package var compacted: ReceivedData? {
+        index.compacted.map { index in
+            ReceivedData(priority: priority, flows: flows, index: index, names: names, isCounted: isCounted, refused: refused)
+        }
+    }
+
     /// What the interned numbers of the messages stand for.
     package enum Names: Sendable {
         /// All messages have the same, the usual case.
@@ -110,6 +117,7 @@ package final class LinkConnection: Sendable {
         var waiters: [Waiter] = []
         var nextWaiter: UInt64 = 0
         var roundTrip: Duration?
+        var isSuspect = false
         var credentials = LinkCredentials()
         var compression: CompressionTally?
 
@@ -230,7 +238,14 @@ package final class LinkConnection: Sendable {
 
     /// The time of the last ping, if one has come back.
     package var roundTrip: Duration? { state.withLock { $0.roundTrip } }
-    func measured(_ roundTrip: Duration?) { state.withLock { $0.roundTrip = roundTrip } }
+    /// Whether the peer has been silent for so long that it may be gone.
+    package var isSuspect: Bool { state.withLock { $0.isSuspect } }
+    func measured(_ roundTrip: Duration?, isSuspect: Bool) {
+        state.withLock { state in
+            state.roundTrip = roundTrip
+            state.isSuspect = isSuspect
+        }
+    }
 
     /// What compression has saved; nil where it is not in use.
     package var compression: CompressionTally? { state.withLock { $0.compression } }

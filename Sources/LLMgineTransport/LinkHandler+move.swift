@@ -67,6 +67,11 @@ extension LinkHandler {
             session.limits == successor.session.limits, session.version == successor.session.version,
             session.features == successor.session.features
         else { return successor.channel.close(promise: nil) }
+        guard Set(session.roles) == Set(successor.session.roles) else {
+            // What the peer may do was settled when the link was made. The goodbye is read before the second connection ends.
+            context.channel.closeFuture.whenComplete { [channel = successor.channel] _ in channel.close(promise: nil) }
+            return requestClose(.rolesChanged, detail: "")
+        }
         flush(isLast: true)
         move.successor = successor
         var buffer = context.channel.allocator.buffer(capacity: 8)

@@ -24,7 +24,7 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
     private static let packingQuantum = 64 << 10
     /// And before the other links of the loop get their turn.
     private static let packingTurn = 256 << 10
-    /// Control that the peer does not read; past it the link is closed.
+    /// Control that the peer has not read when time has passed; past it the link is closed.
     private static let maximumControlBytes = 8 << 20
 
     let connection: LinkConnection
@@ -196,13 +196,13 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
         machine?.interest = delegate.linkInterest(connection)
         machine?.ticked(at: LinkHandler.now, nonce: UInt64.random(in: 0...UInt64(Int64.max)), into: &actions)
         perform(context)
-        connection.measured(machine?.roundTrip)
+        connection.measured(machine?.roundTrip, isSuspect: machine?.isSuspect ?? false)
         connection.expire()
         calls.expire(at: LinkHandler.now)
-        if connection.read({ $0.controlBytes }) > LinkHandler.maximumControlBytes {
-            requestClose(.limitExceeded, detail: "the peer does not read its control frames")
-        }
+        if connection.read({ $0.controlBytes }) > LinkHandler.maximumControlBytes { controlUnread() }
     }
+
+    private func controlUnread() { requestClose(.limitExceeded, detail: "the peer does not read its control frames") }
 
     /// Writes what credit and the socket allow. One `flush` of the channel for all of it.
     ///
@@ -218,7 +218,11 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
                 return
             }
             let written = write(context, isLast: isLast)
-            guard context.channel.isWritable else { return }  // it says when it is again
+            guard context.channel.isWritable else {  // it says when it is again
+                // Control wakes this also while the socket is full, so that it cannot pile up until the next tick.
+                if !isLast, connection.read({ $0.isOverfull }) { controlUnread() }
+                return
+            }
             if written.isInterrupted { return rest(context) }
             if written.messages >= LinkHandler.busyMessages, written.bytes < LinkHandler.fullBytes { return rest(context) }
         } while !connection.endFlush()

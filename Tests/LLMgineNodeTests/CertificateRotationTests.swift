@@ -15,8 +15,9 @@ import Testing
 
     init() throws { cluster = try TestCluster() }
 
-    private func node(_ name: NodeID, seeds: [String] = [], eventLoops: Int = 1) async throws -> Node {
+    private func node(_ name: NodeID, seeds: [String] = [], eventLoops: Int = 1, permissions: [String] = []) async throws -> Node {
         var configuration = try cluster.configuration(name, seeds: seeds, eventLoops: eventLoops)
+        configuration.permissions = try permissions.map { try TopicPermission($0) }
         configuration.certificateCheck = .milliseconds(20)
         return try await Node(
             configuration: configuration, logger: Logger(label: "\(name)") { [lines] _ in RecordingLogHandler(lines: lines) })
@@ -82,6 +83,41 @@ import Testing
             next += 1
         }
         return next
+    }
+
+    private static let writersOnly = ["role writer may publish orders.>", "everyone may subscribe >"]
+
+    @Test func `that carry a role no more end the link, and the peer refuses what only the role allowed`() async throws {
+        _ = try cluster.certificates(for: "b", roles: ["writer"])
+        let a = try await node("a", permissions: Self.writersOnly)
+        let b = try await node("b", seeds: [a.listeningAddress ?? ""])
+        let seen = Inbox<Int>()
+        let subscription = try await a.bus.subscribe("orders.>") { (order: OrderPlaced, _) in seen.add(order.id) }
+        try await subscription.established()
+        try await b.bus.publish(OrderPlaced(id: 1), to: "orders.new")
+        #expect(await seen.wait(for: 1) == [1])
+        try cluster.renewCertificates(for: "b")
+        let closed = await lines(containing: "link closed", count: 2)
+        #expect(closed.contains { $0.contains("the node's new certificate carries other roles") }, "\(closed)")
+        _ = await lines(containing: "peer linked", count: 4)
+        try await a.established()
+        try await b.bus.publish(OrderPlaced(id: 2), to: "orders.new")
+        _ = await lines(containing: "refused what a peer has published")
+        #expect(seen.items == [1])
+        #expect(!lines.items.contains { $0.contains("link renewed") })
+        for node in [b, a] { await node.stop() }
+        cluster.remove()
+    }
+
+    @Test func `that carry a role no more hold the node itself to the rules without it`() async throws {
+        _ = try cluster.certificates(for: "b", roles: ["writer"])
+        let b = try await node("b", permissions: Self.writersOnly)
+        try await b.bus.publish(OrderPlaced(id: 1), to: "orders.new")
+        try cluster.renewCertificates(for: "b")
+        try b.reloadCertificates()
+        await #expect(throws: LLMgineError(.permissionDenied, "")) { try await b.bus.publish(OrderPlaced(id: 2), to: "orders.new") }
+        await b.stop()
+        cluster.remove()
     }
 
     @Test func `that cannot be used are refused with the reason, and the old ones stay`() async throws {

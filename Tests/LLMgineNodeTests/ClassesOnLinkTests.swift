@@ -41,6 +41,45 @@ import Testing
         for node in nodes { #expect(await node.stop() == [:]) }
     }
 
+    @Test func `is passed by urgent requests`() async throws {
+        let cluster = try TestCluster()
+        defer { cluster.remove() }
+        let nodes = try await cluster.mesh(["a", "b"])
+        let counts = Counts()
+        try await nodes[1].bus.respond(to: "ask") { _, _ in ByteBuffer(integer: counts.handled.load(ordering: .relaxed)) }
+        let subscription = try await nodes[1].bus.subscribe("load") { (_: Message, _) in counts.handled.add(1, ordering: .relaxed) }
+        try await subscription.established()
+        let bus = nodes[0].bus
+        let load = Task {
+            let message = Message(topic: "load", payload: ByteBuffer(repeating: 1, count: 8 << 10), priority: .low)
+            while !Task.isCancelled {
+                try await bus.publish(message)
+                counts.published.add(1, ordering: .relaxed)
+            }
+        }
+        defer { load.cancel() }
+        let asks = 40
+        var overtaken: [Int] = []
+        var times: [Duration] = []
+        for number in 1...asks {
+            // Each finds another stretch of the stream.
+            while counts.published.load(ordering: .relaxed) < number * 100 { try await breathe() }
+            let before = counts.published.load(ordering: .relaxed)
+            let begin = ContinuousClock.now
+            let reply = try await bus.request(Message(topic: "ask", payload: ByteBuffer(), priority: .urgent)).first()
+            times.append(ContinuousClock.now - begin)
+            let after = reply.payload.getInteger(at: reply.payload.readerIndex, as: Int.self) ?? before
+            overtaken.append(before - after)
+        }
+        load.cancel()
+        _ = await load.result
+        let middle = (overtaken: overtaken.sorted()[asks / 2], time: times.sorted()[asks / 2])
+        #expect(middle.overtaken > 50, "a request in the middle overtook \(middle.overtaken) messages")
+        // Tens of milliseconds on a quiet machine; behind all that waits it would be many seconds on a slow one.
+        #expect(middle.time < .seconds(2), "a request in the middle took \(middle.time)")
+        for node in nodes { #expect(await node.stop() == [:]) }
+    }
+
     @Test func `has credit for the classes above, whatever the low ones have used up`() async throws {
         let cluster = try TestCluster()
         defer { cluster.remove() }
@@ -62,6 +101,12 @@ import Testing
         #expect(order.dropFirst().prefix(4) == [.urgent, .urgent, .urgent, .urgent])
         for node in nodes { #expect(await node.stop() == [:]) }
     }
+}
+
+/// Low messages of a stream: how many were published, and how many have been handled on the other node.
+private final class Counts: Sendable {
+    let published = Atomic<Int>(0)
+    let handled = Atomic<Int>(0)
 }
 
 @Suite(.timeLimit(.minutes(2))) struct `Long messages between nodes` {

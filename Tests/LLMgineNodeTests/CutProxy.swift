@@ -47,6 +47,14 @@ final class CutProxy: Sendable {
         cut()
     }
 
+    /// Lets nothing through any more and loses nothing, until ``thaw()``: the ends stay connected and hear nothing of each other.
+    func freeze() async throws { try await read(false) }
+    func thaw() async throws { try await read(true) }
+
+    private func read(_ isReading: Bool) async throws {
+        for channel in channels.withLock({ $0 }) { try await channel.setOption(.autoRead, value: isReading).get() }
+    }
+
     func restore() { isOpen.store(true, ordering: .sequentiallyConsistent) }
 
     func close() async {

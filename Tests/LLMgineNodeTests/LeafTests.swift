@@ -162,4 +162,28 @@ private struct Seen: Sendable, Hashable {
         #expect(await atCore.wait(for: 200).map(\.text) == (1...200).map(String.init))
         await stop([one, second, nodes[2]])
     }
+
+    @Test(arguments: [0, 1]) func `hears how much it has missed, whether its hub publishes or another node`(publisher: Int) async throws {
+        let nodes = try await cluster.mesh(["a", "b"])
+        let one = try await leaf("one", at: nodes[0])
+        let seen = Inbox<(number: Int, missed: Int)>()
+        let gate = AsyncStream.makeStream(of: Void.self)
+        let subscription = try await one.bus.subscribe("many", options: SubscriptionOptions(capacity: 16, whenFull: .dropOldest)) {
+            [stream = gate.stream] (message: Message, context) in
+            let number = Int(String(buffer: message.payload)) ?? 0
+            seen.add((number, Int(context.missed)))
+            if number == 1 { for await _ in stream {} }
+        }
+        try await subscription.established()
+        let count = 30_000  // more than waits on two links and in the hub's queue
+        var evicted = try await nodes[publisher].bus.publish(message("many", "1")).evicted
+        _ = await seen.wait(for: 1)
+        for number in 2...count { evicted += try await nodes[publisher].bus.publish(message("many", "\(number)")).evicted }
+        gate.continuation.finish()
+        while seen.items.last?.number != count { await Task.yield() }
+        #expect(evicted > 0)
+        #expect(seen.items.reduce(0) { $0 + $1.missed } == evicted)
+        #expect(seen.items.count + evicted == count)
+        await stop([one] + nodes)
+    }
 }

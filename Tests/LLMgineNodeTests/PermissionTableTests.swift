@@ -23,11 +23,43 @@ import Testing
         ("role", "the name of a role"), ("node a can publish b", "\"may publish\" or \"may subscribe\""),
         ("node a may read b", "\"may publish\" or \"may subscribe\""), ("node a may publish", "topic filters come next"),
         ("node a may publish except b", "topic filters come next"), ("node a may publish b except", "topic filters come after"),
+        ("  ", "begins with node, role or everyone"),
         ("node a may publish b..c", "has an empty token"), ("node a may publish b except c.>.d", "has '>' before its last token"),
     ])
     func `is refused with what is wrong with it`(text: String, reason: String) {
         let error = #expect(throws: LLMgineError(.invalidConfiguration, "")) { try TopicPermission(text) }
         #expect(error?.detail.contains(reason) == true, "\(error?.detail ?? "")")
+    }
+
+    @Test(arguments: [
+        ("node cli may publish orders.> execpt orders.secret.>", "\"orders.secret.>\" is already in \"orders.>\": is \"except\" meant?"),
+        ("node a may publish secret.x * all", "\"all\" is already in \"*\": is \"except\" meant?"),
+        ("node a may publish b b", "\"b\" is already in \"b\": is \"except\" meant?"),
+        ("node a may publish b.x b.>", "\"b.x\" is already in \"b.>\": is \"except\" meant?"),
+    ])
+    func `is refused if it allows twice what may have been an exception`(text: String, reason: String) {
+        let error = #expect(throws: LLMgineError(.invalidConfiguration, "")) { try TopicPermission(text) }
+        #expect(error?.detail == "\"\(text)\": \(reason)")
+    }
+
+    @Test(arguments: [
+        ("node a may publish orders.> Except orders.secret.>", "Except"), ("node a may publish nothing orders.>", "nothing"),
+        ("node a may publish orders.> nothing", "nothing"), ("node a may publish Nothing", "Nothing"),
+        ("node a may publish orders.> and subscribe foo.>", "and"), ("node a may publish a SUBSCRIBE b", "SUBSCRIBE"),
+        ("node a may publish may publish b", "may"), ("node a may publish a except b except c", "except"),
+        ("node a may publish a except nothing", "nothing"),
+    ])
+    func `is refused if a word of it stands where a filter goes`(text: String, word: String) {
+        let error = #expect(throws: LLMgineError(.invalidConfiguration, "")) { try TopicPermission(text) }
+        #expect(
+            error?.detail
+                == "\"\(text)\": \"\(word)\" is no topic filter: it is a word of these sentences, in small letters and in its own place")
+    }
+
+    @Test func `may have filters that overlap, and words of it inside a topic`() throws {
+        #expect(
+            try TopicPermission("node a may publish a.* *.b tasks.except except a.b a.>")
+                == TopicPermission(.node("a"), may: .publish, ["a.*", "*.b", "tasks.except"], except: ["a.b", "a.>"]))
     }
 }
 

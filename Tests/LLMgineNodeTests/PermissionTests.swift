@@ -187,6 +187,26 @@ import Testing
         await stop([leaf] + nodes)
     }
 
+    @Test func `are told to a leaf that asks its hub, whatever it may publish`() async throws {
+        let rules = ["node leaf may publish orders.> except orders.secret", "node leaf may subscribe news.> except news.secret"]
+        let nodes = try await mesh(["a": rules, "b": []])
+        let leaf = try await cluster.node("leaf", seeds: [nodes[0].listeningAddress ?? ""], kind: .leaf)
+        try await leaf.checkPublishing(on: "orders.1")
+        let publishing = await #expect(throws: LLMgineError(.permissionDenied, "")) { try await leaf.checkPublishing(on: "orders.secret") }
+        #expect(publishing?.detail == "node leaf may not publish on orders.secret: the rule \"\(rules[0])\" excepts orders.secret")
+        try await leaf.checkSubscribing(to: ["news.secret", "news.*"])
+        let subscribing = await #expect(throws: LLMgineError(.permissionDenied, "")) {
+            try await leaf.checkSubscribing(to: ["news.secret", "orders.>"])
+        }
+        #expect(subscribing?.detail == "node leaf may not subscribe to news.secret, orders.>: may subscribe to: \"\(rules[1])\"")
+        let free = try await cluster.node("free", seeds: [nodes[1].listeningAddress ?? ""], kind: .leaf)
+        for node in [free] + nodes {
+            try await node.checkPublishing(on: "orders.secret")
+            try await node.checkSubscribing(to: ["news.secret"])
+        }
+        await stop([leaf, free] + nodes)
+    }
+
     @Test func `can close a node to administration without keeping it from its work`() async throws {
         let nodes = try await mesh(["a": ["node a may publish orders.>", "node a may subscribe orders.>"], "b": []])
         let inbox = try await collect("orders.>", on: nodes[0])

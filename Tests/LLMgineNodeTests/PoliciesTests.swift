@@ -127,6 +127,24 @@ import Testing
         await scene.stop()
     }
 
+    @Test func `loses what the status counts once, wherever it was lost`() async throws {
+        let scene = try await Scene(.init(capacity: 4, whenFull: .dropOldest))
+        let count = 9000
+        var evicted = (here: 0, there: try await scene.publish(1).evicted)
+        _ = await scene.seen.wait(for: 1)
+        for id in 2...count { evicted.there += try await scene.publish(id).evicted }
+        for id in count + 1...count + 100 {
+            evicted.here += try await scene.nodes[1].bus.publish(OrderPlaced(id: id), to: "orders.new").evicted
+        }
+        #expect(evicted.here > 0 && evicted.there > 0)
+        scene.letGo()
+        let lost = evicted.here + evicted.there
+        _ = await scene.seen.wait(for: count + 100 - lost)
+        let told = await scene.nodes[1].status().subscriptions.filter { $0.filters == ["orders.>"] }.map(\.lost)
+        #expect(told == [UInt64(lost)])
+        await scene.stop()
+    }
+
     @Test func `goes on over its own disk for one that asks for that, and everything arrives in order`() async throws {
         let scene = try await Scene(.init(capacity: 16, whenFull: .spill))
         let count = 10_000

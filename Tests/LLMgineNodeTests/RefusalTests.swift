@@ -31,6 +31,34 @@ struct RecordingLogHandler: LogHandler {
 
     init() throws { cluster = try TestCluster() }
 
+    @Test func `to start where events cannot lie on the disk`() async throws {
+        defer { cluster.remove() }
+        var configuration = try cluster.configuration("a")
+        configuration.spillDirectory = cluster.directory + "/nowhere"
+        do {
+            _ = try await Node(configuration: configuration)
+            Issue.record("it started")
+        } catch {
+            #expect(error.code == .invalidConfiguration)
+            #expect(error.detail.contains("\(cluster.directory)/nowhere: No such file or directory"), "\(error.detail)")
+        }
+    }
+
+    @Test func `to dial or to be dialled at port 0`() async throws {
+        defer { cluster.remove() }
+        for (seeds, advertise) in [(["127.0.0.1:0"], "127.0.0.1:1"), ([], "127.0.0.1:0")] as [([String], String)] {
+            var configuration = try cluster.configuration("a", seeds: seeds)
+            configuration.advertise = advertise
+            do {
+                _ = try await Node(configuration: configuration)
+                Issue.record("it started")
+            } catch {
+                #expect(error.code == .invalidConfiguration)
+                #expect(error.detail == "\"127.0.0.1:0\" cannot be dialled: port 0 is for listening only")
+            }
+        }
+    }
+
     /// A node whose log the test reads, and one that it is linked with, to see that nothing else is disturbed.
     private func pair() async throws -> [Node] {
         let lines = lines

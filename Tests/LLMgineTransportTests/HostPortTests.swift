@@ -11,8 +11,14 @@ import Testing
         #expect(address.description == text)
     }
 
+    @Test func `can be dialled unless its port is 0`() throws {
+        #expect(try HostPort("a:1").isDialable)
+        #expect(try !HostPort("a:0").isDialable)
+    }
+
     @Test(arguments: [
-        "", ":7400", "host", "host:", "host:-1", "host:65536", "fd00::1:7400", "ho st:1", "[]:1", "http://host:1", "host:1:2",
+        "", ":7400", "host", "host:", "host:-1", "host:+1", "host: 1", "host:65536", "fd00::1:7400", "ho st:1", "[]:1", "http://host:1",
+        "host:1:2",
     ])
     func `is nothing else`(text: String) {
         #expect(throws: LLMgineError(.invalidArgument, "")) { try HostPort(text) }

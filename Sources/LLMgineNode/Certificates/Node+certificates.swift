@@ -46,7 +46,8 @@ struct CertificateWatch {
 
 extension Node {
     /// Loads the certificate files anew, as it is done by itself a few seconds after they have changed. New connections use them at once, and
-    /// links that stand change over one after another, without losing or reordering what is under way.
+    /// links that stand change over one after another, without losing or reordering what is under way. If they carry other roles, peers close
+    /// the links instead, and this node is held to the rules for the new roles at once.
     /// - Throws: `tlsFailure` or `identityRefused`, naming the file; the old certificates stay in use then.
     public func reloadCertificates() throws(LLMgineError) {
         let material = try TLSMaterial(loading: configuration.certificates)
@@ -58,6 +59,7 @@ extension Node {
         }
         guard let certificates = state.withLock({ $0.endpoint?.certificates }) else { return }
         certificates.replace(with: material)
+        certified(material.roles)
         state.withLock { $0.certificates?.warned = .max }
         logger.notice(
             "new certificates are in use", metadata: ["expires": "\(material.expires.formatted(.iso8601))", "serial": "\(material.serial)"])
@@ -100,11 +102,13 @@ extension Node {
     }
 
     private func warnOfExpiry() {
-        guard let expires = state.withLock({ $0.endpoint?.certificates })?.current.expires else { return }
+        guard let material = state.withLock({ $0.endpoint?.certificates })?.current else { return }
+        let expires = material.expires
         let days = Int((expires.timeIntervalSinceNow / 86_400).rounded(.down))
         guard let threshold = state.withLock({ $0.certificates?.passed(daysLeft: days) }) else { return }
         logger.log(
-            level: threshold <= 1 ? .error : .warning, "this node's certificate expires soon",
+            level: threshold <= 1 ? .error : .warning,
+            material.endsWithAuthority ? "the authority of this node's certificate expires soon" : "this node's certificate expires soon",
             metadata: ["days": "\(days)", "expires": "\(expires.formatted(.iso8601))"])
     }
 

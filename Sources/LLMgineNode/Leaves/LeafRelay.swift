@@ -46,7 +46,8 @@ final class LeafRelay: Sendable {
                 try await bus.publish(message, from: leaf, as: context.id)
             }
             let responder = node.bus.detachedResponder(options: ResponderOptions(name: "for \(leaf)", concurrency: 256)) {
-                [bus = node.bus] message, context, writer in
+                [bus = node.bus, link] message, context, writer in
+                if message.topic == Node.rulesTopic { return try await writer.finish(with: Node.answer(message, over: link)) }
                 let origin = MessageID(node: leaf.node, incarnation: leaf.incarnation, sequence: 0)
                 let answer = try await bus.relay(message.stamped(with: origin), options: RequestOptions(deadline: context.deadline - .now))
                 for try await reply in answer { try await writer.send(reply.payload, eventType: reply.eventType) }
@@ -100,6 +101,8 @@ final class LeafRelay: Sendable {
         options.receives = { [link] topic in link.mayReceive(topic) }
         do throws(LLMgineError) {
             let subscription = try node.bus.relaySubscription(entry.filters, options: options) { [self] message, context in
+                // First, so that the leaf hears of it even if this event is not for it.
+                passOn(missed: context.missed, before: message, to: entry.flow)
                 // What came over a link met no route here, so the leaf's rules are asked now.
                 guard link.mayReceive(message.topic) else { return node.bus.noteDenied("deliver", of: link.peer) }
                 try await forward(message.stamped(with: context.id), to: entry.flow)
@@ -118,6 +121,12 @@ final class LeafRelay: Sendable {
         closedResponder(flow)
         let subscription = state.withLock { $0.subscriptions.removeValue(forKey: flow) }
         end([subscription].compactMap { $0 })
+    }
+
+    /// What was lost here or on the way here is lost for the leaf: its handler is told as one of this node would be.
+    private func passOn(missed: UInt64, before message: Message, to flow: UInt32) {
+        guard missed > 0 else { return }
+        link.connection.update { $0.lost(Int(clamping: missed), flow: flow, message.priority) }
     }
 
     /// Waits while the leaf has no credit: the deadline and the policy of the subscription are enforced at the publisher.

@@ -4,6 +4,7 @@ package import LLMgineCore
 import LLMgineRouting
 package import LLMgineTransport
 import Logging
+import Synchronization
 
 /// Holds this node, its peers and its leaves to the topic permissions.
 ///
@@ -33,6 +34,16 @@ extension Node {
                     let grant = publisher == name ? own : table.grant(for: publisher, roles: [])
                     return own?.subscribe.permits(topic) ?? true && grant?.publish.permits(topic) ?? true
                 }))
+    }
+
+    /// New certificates are in use, which may carry other roles.
+    func certified(_ roles: [String]) {
+        let grant = permissions.grant(for: configuration.name, roles: roles)
+        let isNew = certifiedGrant.withLock { known in
+            defer { known = grant }
+            return known != grant
+        }
+        if isNew { enforcePermissions() }
     }
 
     /// Whether a peer may say something on a topic here: it may publish it and, unless it is passed on for a leaf, this node may receive it.
@@ -70,6 +81,7 @@ extension Node {
 
     /// Why a request of a peer is not handed to a responder; nil if it is.
     func refusal(of topic: Topic, askedOver link: PeerLink) -> LLMgineError? {
+        if link.isLeaf, topic == Node.rulesTopic { return nil }  // it asks what its rules are
         if let reason = link.grant?.publish.refusal(of: topic) {
             return LLMgineError(.permissionDenied, "node \(link.peer) may not send requests on \(topic): \(reason)")
         }

@@ -50,6 +50,9 @@ public struct TopicPermission: Sendable, Hashable {
 
     /// Reads a rule: `node NAME`, `role NAME` or `everyone`, then `may publish` or `may subscribe`, then filters or `nothing`, then perhaps
     /// `except` and more filters.
+    ///
+    /// A slip must not open what a rule was to close. So the words `nothing`, `except`, `and`, `may`, `publish` and `subscribe`, in letters of any
+    /// size, are no filters here, and no filter that is allowed may lie in another one that the same sentence allows.
     /// - Throws: `invalidConfiguration`, saying what is wrong with the sentence.
     public init(_ text: String) throws(LLMgineError) {
         var words = text.split(whereSeparator: \.isWhitespace).map(String.init)[...]
@@ -72,6 +75,7 @@ public struct TopicPermission: Sendable, Hashable {
         let named = parts.first ?? []
         guard !named.isEmpty else { throw fault("topic filters come next, or \"nothing\"") }
         allowed = named == ["nothing"] ? [] : try TopicPermission.filters(named, fault)
+        try TopicPermission.refuseContained(allowed, fault)
         guard parts.count > 1 else {
             denied = []
             return
@@ -83,9 +87,23 @@ public struct TopicPermission: Sendable, Hashable {
     private static func filters(_ words: [String], _ fault: (String) -> LLMgineError) throws(LLMgineError) -> [TopicFilter] {
         var filters: [TopicFilter] = []
         for word in words {
+            guard !reserved.contains(word.lowercased()) else {
+                throw fault("\"\(word)\" is no topic filter: it is a word of these sentences, in small letters and in its own place")
+            }
             do throws(LLMgineError) { filters.append(try TopicFilter(word)) } catch { throw fault(error.detail) }
         }
         return filters
+    }
+
+    private static let reserved: Set<String> = ["nothing", "except", "and", "may", "publish", "subscribe"]
+
+    /// A filter inside another one allows nothing more, so it was to be an exception.
+    private static func refuseContained(_ filters: [TopicFilter], _ fault: (String) -> LLMgineError) throws(LLMgineError) {
+        for (index, filter) in filters.enumerated() {
+            for (place, other) in filters.enumerated() where place != index && filter.covers(other) {
+                throw fault("\"\(other.text)\" is already in \"\(filter.text)\": is \"except\" meant?")
+            }
+        }
     }
 }
 

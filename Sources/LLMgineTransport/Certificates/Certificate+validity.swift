@@ -23,13 +23,24 @@ extension Certificate {
     /// Whether a chain of signatures leads from this certificate to one of the authorities. What BoringSSL will ask at every handshake, asked
     /// once at the start, where the answer can name the files.
     func isIssued(by authorities: [Certificate], through intermediates: some Collection<Certificate>) -> Bool {
+        chain(to: authorities, through: intermediates) != nil
+    }
+
+    /// The chain of signatures from this certificate to the authorities: this one and the intermediates that it leads through, and the authorities that
+    /// signed the last of them, which are several while one is being replaced. nil if there is none.
+    func chain(
+        to authorities: [Certificate], through intermediates: some Collection<Certificate>
+    ) -> (own: [Certificate], authorities: [Certificate])? {
+        var own = [self]
         var current = self
         for _ in 0...intermediates.count {
-            if authorities.contains(where: { current.isSigned(by: $0) }) { return true }
-            guard let next = intermediates.first(where: { current.isSigned(by: $0) }) else { return false }
+            let issuers = authorities.filter { current.isSigned(by: $0) }
+            if !issuers.isEmpty { return (own, issuers) }
+            guard let next = intermediates.first(where: { current.isSigned(by: $0) }) else { return nil }
+            own.append(next)
             current = next
         }
-        return false
+        return nil
     }
 
     func isSigned(by issuer: Certificate) -> Bool {

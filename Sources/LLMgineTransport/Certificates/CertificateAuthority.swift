@@ -18,6 +18,9 @@ public struct CertificateAuthority: Sendable {
     /// The cluster whose nodes this authority vouches for.
     public let cluster: String
 
+    /// When it ends, and with it all that it issued.
+    public var expires: Date { certificate.notValidAfter }
+
     let certificate: Certificate
     private let key: Certificate.PrivateKey
 
@@ -93,9 +96,9 @@ public struct CertificateAuthority: Sendable {
     ///     do not look at these: they know each other by the URI `llmgine://<cluster>/<node>`.
     ///   - roles: what topic permissions may know the node by.
     ///   - cluster: another cluster than the authority's own, for an authority that serves several.
-    ///   - lifetime: how long it is valid, by default one year.
+    ///   - lifetime: how long it is valid, by default one year; at most as long as the authority is.
     ///   - start: from when on it is valid, by default ``defaultStart``.
-    /// - Throws: `invalidArgument` for names that break the rules.
+    /// - Throws: `invalidArgument` for names that break the rules; `tlsFailure` if the authority has ended.
     public func issue(
         _ node: NodeID, hosts: [String] = [], roles: [String] = [], cluster: String? = nil, lifetime: Duration = .seconds(365 * 86_400),
         start: Date = CertificateAuthority.defaultStart
@@ -104,15 +107,25 @@ public struct CertificateAuthority: Sendable {
         if let odd = roles.first(where: { !NodeID.isValid($0) }) {
             throw LLMgineError(.invalidArgument, "\"\(odd.printable)\" cannot name a role: use 1 to 63 of a-z A-Z 0-9 - _ .")
         }
+        guard max(start, Date()) < expires else {
+            throw LLMgineError(
+                .tlsFailure, "the authority of \(self.cluster) ended on \(expires.formatted(.iso8601)) and issues nothing any more")
+        }
         let names = [identity.uri] + roles.map { CertifiedRoles.uri(cluster: identity.cluster, role: $0) }
         return try issue(
-            names: names.map(GeneralName.uniformResourceIdentifier), node: node, hosts: hosts, lifetime: lifetime, start: start)
+            names.map(GeneralName.uniformResourceIdentifier), node: node, hosts: hosts, from: start,
+            until: min(start.addingTimeInterval(lifetime / .seconds(1)), expires))
     }
 
-    /// Issues a certificate with any alternative names: what a test needs to show that odd ones are refused.
+    /// Issues a certificate with any alternative names and any end: what a test needs to show that odd ones are refused.
     package func issue(
-        names: [GeneralName], node: NodeID, hosts: [String] = [], lifetime: Duration = .seconds(86_400),
-        start: Date = CertificateAuthority.defaultStart
+        names: [GeneralName], node: NodeID, lifetime: Duration = .seconds(86_400), start: Date = CertificateAuthority.defaultStart
+    ) throws(LLMgineError) -> IssuedCertificate {
+        try issue(names, node: node, hosts: [], from: start, until: start.addingTimeInterval(lifetime / .seconds(1)))
+    }
+
+    private func issue(
+        _ names: [GeneralName], node: NodeID, hosts: [String], from start: Date, until end: Date
     ) throws(LLMgineError) -> IssuedCertificate {
         var all = names
         for host in ["localhost"] + hosts where host != "localhost" || !all.contains(.dnsName("localhost")) {
@@ -122,7 +135,7 @@ public struct CertificateAuthority: Sendable {
         do {
             let issued = try Certificate(
                 version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: key.publicKey,
-                notValidBefore: start, notValidAfter: start.addingTimeInterval(lifetime / .seconds(1)),
+                notValidBefore: start, notValidAfter: end,
                 issuer: certificate.subject, subject: try CertificateAuthority.distinguishedName(node.name),
                 extensions: try Certificate.Extensions {
                     Critical(BasicConstraints.notCertificateAuthority)

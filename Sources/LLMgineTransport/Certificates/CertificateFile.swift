@@ -30,6 +30,11 @@ enum CertificateFile {
         guard status.st_size <= maximumBytes else {
             throw LLMgineError(.tlsFailure, "\(path): has \(status.st_size) bytes, more than a PEM file may have (\(maximumBytes))")
         }
+        // Foundation does not pass on why it cannot read a file. The call copies the name.
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw LLMgineError(.tlsFailure, "\(path): \(reason(errno))") }
+        close(descriptor)
+        guard status.st_mode & S_IFMT != S_IFDIR else { throw LLMgineError(.tlsFailure, "\(path): is a directory") }
         do {
             return String(decoding: try Data(contentsOf: URL(filePath: path)), as: UTF8.self)
         } catch {

@@ -1,5 +1,6 @@
 import X509
 
+public import struct FoundationEssentials.Date
 public import struct LLMgineCore.LLMgineError
 public import struct LLMgineCore.NodeID
 
@@ -7,6 +8,9 @@ public import struct LLMgineCore.NodeID
 public struct IssuedCertificate: Sendable {
     /// The node it is for.
     public let node: NodeID
+
+    /// When it ends.
+    public var expires: Date { certificate.notValidAfter }
 
     let certificate: Certificate
     let key: Certificate.PrivateKey

@@ -21,8 +21,10 @@ package struct TLSMaterial: Sendable {
     package let serial = TLSMaterial.serials.add(1, ordering: .relaxed).newValue
     /// The roles that its certificate carries.
     package let roles: [String]
-    /// When this node's certificate ends.
+    /// When this node's certificate ends to be of use: it, an intermediate or an authority that it was issued by ends then, whichever is first.
     package let expires: Date
+    /// Whether it is an authority that ends then, so that a new certificate of the same authority would not help.
+    package let endsWithAuthority: Bool
     /// What an operator should know and nothing has to fail for, one sentence each.
     package let remarks: [String]
 
@@ -45,7 +47,7 @@ package struct TLSMaterial: Sendable {
         }
         for authority in authorities { try authority.check(at: now, path: source.authorityPath) }
         try leaf.check(at: now, path: source.certificatePath)
-        guard leaf.isIssued(by: authorities, through: chain.dropFirst()) else {
+        guard let issued = leaf.chain(to: authorities, through: chain.dropFirst()) else {
             throw LLMgineError(.tlsFailure, "\(source.certificatePath): was not issued by \(source.authorityPath)")
         }
         do {
@@ -58,10 +60,15 @@ package struct TLSMaterial: Sendable {
         if CertificateFile.isReadableByOthers(source.keyPath) {
             remarks.append("\(source.keyPath) is readable by others than its owner: chmod 600")
         }
-        let daysLeft = Int((leaf.notValidAfter.timeIntervalSince(now) / 86_400).rounded(.down))
-        if daysLeft < 30 { remarks.append("\(source.certificatePath) expires in \(daysLeft) days") }
+        let ownEnd = issued.own.map(\.notValidAfter).min() ?? leaf.notValidAfter
+        let authorityEnd = issued.authorities.map(\.notValidAfter).min() ?? ownEnd
+        self.expires = min(ownEnd, authorityEnd)
+        self.endsWithAuthority = authorityEnd <= ownEnd
+        let daysLeft = Int((expires.timeIntervalSince(now) / 86_400).rounded(.down))
+        if daysLeft < 30 {
+            remarks.append("\(endsWithAuthority ? source.authorityPath : source.certificatePath) expires in \(daysLeft) days")
+        }
         self.remarks = remarks
-        self.expires = leaf.notValidAfter
         self.authorities = authorities
         do {
             (server, client) = try TLSMaterial.contexts(authorities: authorities, chain: chain, key: key)

@@ -48,6 +48,17 @@ import Testing
         #expect(refusal { try authority.issue("a", hosts: ["no host"]) } == "\"no host\" is neither a host name nor an IP address")
     }
 
+    @Test func `issues nothing that outlives it`() throws {
+        let short = try CertificateAuthority(cluster: "demo", lifetime: .seconds(30 * 86_400))
+        #expect(try short.issue("a").expires == short.expires)
+        let start = short.expires.addingTimeInterval(-5 * 86_400)
+        #expect(try short.issue("a", lifetime: .seconds(4 * 86_400), start: start).expires == start.addingTimeInterval(4 * 86_400))
+        let ended = try CertificateAuthority(cluster: "demo", lifetime: .seconds(60), start: Date(timeIntervalSinceNow: -3600))
+        #expect(
+            refusal { try ended.issue("a") }
+                == "the authority of demo ended on \(ended.expires.formatted(.iso8601)) and issues nothing any more")
+    }
+
     @Test func `takes host names and addresses of both families`() throws {
         try authority.issue("a", hosts: ["node-a.example", "10.0.0.1", "fd00::1"]).save(to: workshop.path("a"))
         #expect(try TLSMaterial(loading: .directory(workshop.path("a"))).identity.node == "a")

@@ -37,6 +37,18 @@ import X509
         }
     }
 
+    @Test func `are named when one is a directory`() throws {
+        try FileManager.default.removeItem(atPath: "\(directory)/node.key")
+        try FileManager.default.createDirectory(atPath: "\(directory)/node.key", withIntermediateDirectories: false)
+        #expect(refusal { try TLSMaterial(loading: .directory(directory)) } == "\(directory)/node.key: is a directory")
+    }
+
+    @Test(.enabled(if: geteuid() != 0, "root may read everything"))
+    func `are named when one may not be read`() throws {
+        try FileManager.default.setAttributes([.posixPermissions: 0], ofItemAtPath: "\(directory)/node.key")
+        #expect(refusal { try TLSMaterial(loading: .directory(directory)) } == "\(directory)/node.key: permission denied")
+    }
+
     @Test func `must not be of absurd size`() throws {
         try workshop.write(String(repeating: "x", count: 300_000), to: "\(directory)/node.pem")
         #expect(refusal { try TLSMaterial(loading: .directory(directory)) }.contains("more than a PEM file may have"))
@@ -67,6 +79,26 @@ import X509
         #expect(try TLSMaterial(loading: .directory(directory), at: soon).remarks == ["\(directory)/node.pem expires in 4 days"])
         try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: "\(directory)/node.key")
         #expect(try TLSMaterial(loading: .directory(directory)).remarks.count == 1)
+    }
+
+    @Test func `end with the authority that issued them if that is sooner`() throws {
+        let short = try CertificateAuthority(cluster: "demo", lifetime: .seconds(20 * 86_400))
+        let early = workshop.path("early")
+        let uri = GeneralName.uniformResourceIdentifier("llmgine://demo/a")
+        try short.issue(names: [uri], node: "a", lifetime: .seconds(365 * 86_400)).save(to: early)
+        let material = try TLSMaterial(loading: .directory(early))
+        #expect(material.expires == short.expires)
+        #expect(material.endsWithAuthority)
+        #expect(material.remarks == ["\(early)/ca.pem expires in 19 days"])
+
+        // An authority beside theirs that ends sooner is not their end.
+        let issued = try authority.issue("b")
+        try issued.save(to: workshop.path("b"))
+        try workshop.write(workshop.read("\(early)/ca.pem") + workshop.read(workshop.path("b/ca.pem")), to: workshop.path("b/ca.pem"))
+        let other = try TLSMaterial(loading: .directory(workshop.path("b")))
+        #expect(other.expires == issued.expires)
+        #expect(!other.endsWithAuthority)
+        #expect(other.remarks == [])
     }
 
     @Test(arguments: [

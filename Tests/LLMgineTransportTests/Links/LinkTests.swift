@@ -114,7 +114,12 @@ struct Neighbourhood {
         }
         #expect(await b.delegate.sequences(3) == [1, 2, 3])
         let blocked: BlockedFrame = await b.delegate.first { if case .frame(.blocked(let frame)) = $0 { frame } else { nil } }
-        #expect(blocked == BlockedFrame(flow: 7, atMessages: 3, atBytes: 15, nextBytes: 5, waitingMessages: 2, waitingBytes: 18))
+        // The last of the five may come after the loop has looked at the queue.
+        let waiting = blocked.waitingMessages
+        #expect((1...2).contains(waiting))
+        #expect(
+            blocked
+                == BlockedFrame(flow: 7, atMessages: 3, atBytes: 15, nextBytes: 5, waitingMessages: waiting, waitingBytes: waiting * 9))
         link.b.send(.grant(GrantFrame(flow: 7, maximumMessages: 10, maximumBytes: 1000)))
         #expect(await b.delegate.sequences(5) == [1, 2, 3, 4, 5])
         #expect(b.delegate.log.flatMap(\.topics) == ["topic", "other", "topic", "topic", "topic"])
