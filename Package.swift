@@ -280,7 +280,7 @@ let package = Package(
             "IntegrationTests",
             [
                 "LLMgineCore", "LLMgineResilience", "LLMgineLLM", "LLMgineBus", "LLMgineStore", "LLMgineJournal", "LLMgineTestKit",
-                "ClusterDemo", External.nioCore, External.nioPosix,
+                "LLMgineCommand", "ClusterDemo", External.nioCore, External.nioPosix,
             ]),
     ]
 )

@@ -50,14 +50,15 @@ public final class ApplicationBootstrap: Sendable {
     ///   - providers: what a worker offers; nil for what the settings name. Whether the node is a worker is for the settings to say.
     ///   - environment: where OpenTelemetry's and the providers' variables are looked up; nil for that of the process.
     ///   - logger: where log lines go; nil for standard error in the format of the settings.
-    /// - Throws: `invalidConfiguration`, `tlsFailure` or `identityRefused`, naming key or file; `connectionClosed` if the port is taken.
+    /// - Throws: `invalidConfiguration`, `tlsFailure` or `identityRefused`, naming key or file; `storageFailed` if store or journal cannot be opened;
+    ///   `connectionClosed` if the port is taken.
     public init(
         settings: NodeSettings, providers: [any LLMProvider]? = nil, environment: [String: String]? = nil, logger: Logger? = nil
     ) async throws(LLMgineError) {
         let environment = environment ?? ProcessInfo.processInfo.environment
-        let verified = try settings.verify()
-        var offer: [any LLMProvider] = []
-        if settings.isWorker { if let providers { offer = providers } else { offer = try settings.providers(environment: environment) } }
+        let verified = try settings.verify(environment: environment, hasOwnProviders: providers != nil)
+        let telemetry = try settings.telemetry(environment: environment)
+        let offer = settings.isWorker ? providers ?? verified.providers : []
         var configuration = settings.nodeConfiguration(verified)
         let logger = logger ?? Logger(label: "llmgine", factory: { NodeLogHandler(label: $0, settings: settings.log) })
         let store = try settings.openStore(logger: logger)
@@ -69,7 +70,6 @@ public final class ApplicationBootstrap: Sendable {
         }
         configuration.journal = journal
         signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
-        let telemetry = settings.telemetry(environment: environment)
         let observability = ObservabilityManager(tracer: NodeTracer(sampler: telemetry?.sampler ?? .alwaysOff))
         if settings.telemetry.console { observability.registerHandler(ConsoleHandler()) }
         exporter = telemetry.map { OTLPExporter($0, observability: observability, node: configuration.name.name, logger: logger) }

@@ -18,7 +18,8 @@ extension NodeSettings {
             roles: node.roles, zone: node.zone, stopDeadline: limits.stopDeadline, maximumPayload: limits.maximumPayload,
             memoryBudget: limits.memoryBudget, permissions: permissions, certificateCheck: certificates.check,
             compression: links.compression,
-            spillDirectory: limits.spillDirectory.isEmpty ? nil : limits.spillDirectory, maximumSpill: limits.spill)
+            spillDirectory: limits.spillDirectory.isEmpty ? nil : limits.spillDirectory, maximumSpill: limits.spill,
+            suspectAfter: links.suspectAfter)
     }
 
     /// Opens the store, if there is to be one. - Throws: `storageFailed`, naming the key and the file.
@@ -60,7 +61,14 @@ extension NodeSettings {
     }
 
     /// Where telemetry goes: what the settings say, else OpenTelemetry's environment variables. Nil if neither names a receiver.
-    package func telemetry(environment: [String: String]) -> OTLPConfiguration? {
+    /// - Throws: `invalidConfiguration` if the settings name one that cannot be.
+    package func telemetry(environment: [String: String]) throws(LLMgineError) -> OTLPConfiguration? {
+        let configuration = try telemetryConfiguration(environment: environment)
+        return configuration.isEndpointGiven && !configuration.isDisabled ? configuration : nil
+    }
+
+    /// The same, also where there is no receiver, with what is wrong with the variables. - Throws: as ``telemetry(environment:)``.
+    package func telemetryConfiguration(environment: [String: String]) throws(LLMgineError) -> OTLPConfiguration {
         var environment = environment
         if !telemetry.endpoint.isEmpty {
             environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = telemetry.endpoint
@@ -68,7 +76,13 @@ extension NodeSettings {
             environment["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"] = nil
         }
         var configuration = OTLPConfiguration(environment: environment)
+        // The parser reads variables, and one that cannot be used is a warning to it. A setting that cannot be used is an error.
+        guard telemetry.endpoint.isEmpty || configuration.isEndpointGiven else {
+            throw LLMgineError(
+                .invalidConfiguration,
+                "telemetry.endpoint: is \"\(telemetry.endpoint.printable)\", expected a URL with a host, as http://host:4318")
+        }
         if telemetry.samplingRatio < 1 { configuration.sampler = Sampler(ratio: telemetry.samplingRatio) }
-        return configuration.isEndpointGiven && !configuration.isDisabled ? configuration : nil
+        return configuration
     }
 }

@@ -3,8 +3,17 @@ public import LLMgineCore
 import Synchronization
 
 import struct FoundationEssentials.Data
+import class FoundationEssentials.FileManager
 import class FoundationEssentials.ProcessInfo
 import struct FoundationEssentials.URL
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
 
 /// Settings, and where each of them came from.
 public struct LoadedSettings: Sendable {
@@ -31,7 +40,7 @@ public struct LoadedSettings: Sendable {
 extension NodeSettings {
     /// Reads the settings: flags win over the environment, the environment over the file, the file over the defaults.
     /// - Parameters:
-    ///   - file: the path of a YAML file, nil for none.
+    ///   - file: the path of a YAML file, nil for none. One without a key says nothing.
     ///   - environment: the variables, nil for those of the process.
     ///   - flags: pairs of key and value from the command line; a list is joined by commas.
     /// - Throws: `invalidConfiguration`, naming the key, where it was set and what was expected, for an unknown key or flag and for a value
@@ -86,22 +95,17 @@ extension NodeSettings {
     }
 
     private static func fileSource(_ path: String) throws(LLMgineError) -> Source {
-        let data: Data
-        do {
-            data = try Data(contentsOf: URL(filePath: path))
-        } catch {
-            throw LLMgineError(.invalidConfiguration, "\(path): cannot be read", cause: error)
-        }
-        guard data.count <= maximumFileBytes else {
-            throw LLMgineError(.invalidConfiguration, "\(path): has \(data.count) bytes, more than \(maximumFileBytes)")
-        }
+        let found = try contents(of: path)
+        // The parser wants a section, and a file may have nothing but comments.
+        let data = saysNothing(found) ? Data("{}".utf8) : found
         let keys = KeyCollector()
         let snapshot: YAMLSnapshot
         do {
             snapshot = try YAMLSnapshot(
                 data: data.bytes, providerName: path, parsingOptions: .init(secretsSpecifier: .dynamic { key, _ in keys.add(key) }))
         } catch {
-            throw LLMgineError(.invalidConfiguration, "\(path): is not the YAML that was expected (sections with keys)", cause: error)
+            throw LLMgineError(
+                .invalidConfiguration, "\(path): is not the YAML that was expected (sections with keys): \(words(of: error))", cause: error)
         }
         let known = Set(Setting.all.map(\.key))
         for key in keys.all where !known.contains(key) { throw unknown(key, where: path) }
@@ -109,6 +113,59 @@ extension NodeSettings {
     }
 
     private static let maximumFileBytes = 1 << 20
+
+    private static func contents(of path: String) throws(LLMgineError) -> Data {
+        let data: Data
+        do {
+            data = try Data(contentsOf: URL(filePath: path))
+        } catch {
+            throw LLMgineError(.invalidConfiguration, "\(path): \(whyUnreadable(path))", cause: error)
+        }
+        guard data.count <= maximumFileBytes else {
+            throw LLMgineError(.invalidConfiguration, "\(path): has \(data.count) bytes, more than \(maximumFileBytes)")
+        }
+        return data
+    }
+
+    /// Asks the system again, because Foundation does not pass on what it said.
+    private static func whyUnreadable(_ path: String) -> String {
+        // The call copies the name.
+        let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard file < 0 else {
+            _ = close(file)
+            return FileManager.default.fileExists(atPath: path + "/.") ? "is a directory" : "cannot be read"
+        }
+        return switch errno {
+        case ENOENT: "no such file or directory"
+        case EACCES: "permission denied"
+        case ENOTDIR: "a part of the path is not a directory"
+        default: "cannot be read"
+        }
+    }
+
+    private static func saysNothing(_ data: Data) -> Bool {
+        String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline).allSatisfy { line in
+            guard let first = line.first(where: { !$0.isWhitespace }) else { return true }
+            return first == "#" || line == "---"
+        }
+    }
+
+    /// What the parser says, with line and column, in one line. It ends in a colon and shows the text of the file then, which stays out: a
+    /// file that was named by mistake may hold secrets.
+    private static func words(of fault: any Error) -> String {
+        let lines = "\(fault)".split(separator: "\n").map(String.init)
+        guard let end = lines.firstIndex(where: { $0.hasSuffix(":") }) else { return plain(lines.joined(separator: " ")) }
+        guard lines[end] != "Context:" else {
+            // For a doubled key the whole file follows, and its place comes last: "in line 1, column 1".
+            let place = lines[lines.count - 1].split(separator: " ").suffix(5).joined(separator: " ")
+            return plain("\(lines[..<end].joined(separator: " ")) \(place)")
+        }
+        return plain(String(lines[...end].joined(separator: " ").dropLast()))
+    }
+
+    private static func plain(_ text: String) -> String {
+        String(text.filter { $0.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control } }.prefix(400))
+    }
 
     private static func unknown(_ key: String, where place: String) -> LLMgineError {
         let hint = Setting.nearest(to: key).map { "did you mean \($0)?" } ?? "llmgine node --check lists the keys"

@@ -86,6 +86,8 @@ public struct NodeSettings: Sendable, Hashable {
     public struct Links: Sendable, Hashable {
         /// On which links what is sent is compressed, if the other node wants it, too.
         public var compression = LinkCompression.off
+        /// How long a link may be silent before it is closed; 3 to 10 s.
+        public var suspectAfter = Duration.seconds(5)
     }
 
     /// What the node takes at most.
@@ -96,7 +98,7 @@ public struct NodeSettings: Sendable, Hashable {
         public var memoryBudget = 256 << 20
         /// How many bytes of the disk one subscription of another node may take that asks for that when it is full.
         public var spill = 1 << 30
-        /// Where they lie; empty for the directory for temporary files.
+        /// The directory where they lie, which must exist; empty for the one for temporary files.
         public var spillDirectory = ""
         /// How long a stop may take: what is not done by then is dropped and counted.
         public var stopDeadline = Duration.seconds(10)

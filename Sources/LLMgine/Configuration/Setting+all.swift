@@ -20,10 +20,10 @@ extension Setting {
             expected: addressRule, where: isAddress),
         .text(
             "node.advertise", \.node.advertise, "The address that other nodes dial; empty derives it from node.listen.",
-            expected: addressRule, where: isAddress),
+            expected: dialableRule, where: isDialable),
         .list(
             "node.seeds", \.node.seeds, "Nodes to find the cluster through; one that can be reached is enough.",
-            expected: "a list of host:port", where: isAddress),
+            expected: "a list of \(dialableRule)", where: isDialable),
         .text(
             "certificates.directory", \.certificates.directory,
             "Where ca.pem, node.pem and node.key are, as llmgine certs issue writes them."),
@@ -66,6 +66,10 @@ extension Setting {
             "links.compression", \.links.compression,
             "On which links what is sent is compressed, if the other node wants it too; auto: those that leave loopback and private networks."
         ),
+        .duration(
+            "links.suspectAfter", \.links.suspectAfter,
+            "How long a node may be silent before the link to it is closed as dead; suspect in llmgine nodes means 1.5 s.",
+            in: .seconds(3) ... .seconds(10)),
         .size("limits.maximumPayload", \.limits.maximumPayload, "The largest payload of one message over a link.", in: 1 << 10...16 << 20),
         .size(
             "limits.memoryBudget", \.limits.memoryBudget,
@@ -76,7 +80,8 @@ extension Setting {
             "What one subscription of another node may take of the disk, if it asks for that when it is full.", in: 0...1 << 40),
         .text(
             "limits.spillDirectory", \.limits.spillDirectory,
-            "The directory on whose disk events wait for subscriptions that ask for that; empty is the one for temporary files."),
+            "The directory, which must exist, on whose disk events wait for subscriptions that ask for that; empty is the one for temporary files."
+        ),
         .duration(
             "limits.stopDeadline", \.limits.stopDeadline, "How long a stop may take before what is left is dropped and counted.",
             in: .zero ... .seconds(600)),
@@ -84,7 +89,9 @@ extension Setting {
 
     private static let nameRule = "1 to 63 of a-z A-Z 0-9 - _ . starting with a letter or digit"
     private static let addressRule = "host:port"
+    private static let dialableRule = "host:port, not port 0"
     @Sendable private static func isAddress(_ text: String) -> Bool { (try? HostPort(text)) != nil }
+    @Sendable private static func isDialable(_ text: String) -> Bool { (try? HostPort(text))?.isDialable ?? false }
 
     /// The known key that is nearest to a misspelt one or stands under another section, nil if none is near.
     static func nearest(to key: String, among keys: [String] = all.map(\.key)) -> String? {

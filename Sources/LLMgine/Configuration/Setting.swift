@@ -88,7 +88,8 @@ extension Setting {
         }
     }
 
-    /// A list of topic permissions, a sentence each.
+    /// A list of topic permissions, a sentence each. No rules are an empty list and nothing else: an empty sentence, as an empty environment
+    /// variable has one, would open what the rules of the file close.
     static func rules(_ key: String, _ path: Place<[TopicPermission]>, _ meaning: String) -> Setting {
         Setting(
             key, meaning, expected: "a list of rules such as: node shop may publish orders.> except orders.secret.>", type: .stringArray
@@ -97,7 +98,10 @@ extension Setting {
         } apply: { content, settings throws(Unusable) in
             guard case .stringArray(let sentences) = content else { throw Unusable() }
             var rules: [TopicPermission] = []
-            for sentence in sentences where !sentence.isEmpty {
+            for sentence in sentences {
+                guard sentence.contains(where: { !$0.isWhitespace }) else {
+                    throw Unusable(reason: "a rule is empty; only [] in the file means no rules")
+                }
                 do throws(LLMgineError) { rules.append(try TopicPermission(sentence)) } catch { throw Unusable(reason: error.detail) }
             }
             settings[keyPath: path] = rules

@@ -17,6 +17,7 @@ import Testing
         settings.limits.memoryBudget = 64 << 20
         settings.limits.stopDeadline = .seconds(3)
         settings.links.compression = .auto
+        settings.links.suspectAfter = .seconds(8)
         settings.limits.spill = 1 << 20
         settings.limits.spillDirectory = "/var/spill"
         let verified = NodeSettings.Verified(identity: try NodeIdentity(cluster: "demo", node: "a"), expires: "", remarks: [])
@@ -32,20 +33,29 @@ import Testing
         #expect(configuration.memoryBudget == 64 << 20)
         #expect(configuration.stopDeadline == .seconds(3))
         #expect(configuration.compression == .auto)
+        #expect(configuration.suspectAfter == .seconds(8))
         #expect((configuration.maximumSpill, configuration.spillDirectory) == (1 << 20, "/var/spill"))
     }
 
-    @Test func `sends telemetry where the settings say, else where the environment says, else nowhere`() {
+    @Test func `sends telemetry where the settings say, else where the environment says, else nowhere`() throws {
         var settings = NodeSettings()
-        #expect(settings.telemetry(environment: [:]) == nil)
-        #expect(settings.telemetry(environment: environment)?.traces.endpoint == "http://traces:1/v1/traces")
+        #expect(try settings.telemetry(environment: [:]) == nil)
+        #expect(try settings.telemetry(environment: environment)?.traces.endpoint == "http://traces:1/v1/traces")
         settings.telemetry.endpoint = "http://here:4318"
         settings.telemetry.samplingRatio = 0.5
-        let telemetry = settings.telemetry(environment: environment)
+        let telemetry = try settings.telemetry(environment: environment)
         #expect(telemetry?.traces.endpoint == "http://here:4318/v1/traces")
         #expect(telemetry?.metrics.endpoint == "http://here:4318/v1/metrics")
         #expect(telemetry?.sampler == Sampler(ratio: 0.5))
-        #expect(settings.telemetry(environment: ["OTEL_SDK_DISABLED": "true"]) == nil)
+        #expect(try settings.telemetry(environment: ["OTEL_SDK_DISABLED": "true"]) == nil)
+    }
+
+    @Test(arguments: ["http://", "http:///v1", "http://:4318", "https://a b"])
+    func `sends no telemetry to what is no address, and says so`(endpoint: String) {
+        var settings = NodeSettings()
+        settings.telemetry.endpoint = endpoint
+        let error = #expect(throws: LLMgineError(.invalidConfiguration, "")) { try settings.telemetry(environment: environment) }
+        #expect(error?.detail == "telemetry.endpoint: is \"\(endpoint)\", expected a URL with a host, as http://host:4318")
     }
 
     @Test func `offers what the environment allows unless the settings name it`() throws {

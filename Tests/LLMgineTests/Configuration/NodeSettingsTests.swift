@@ -125,22 +125,44 @@ import Testing
         ("worker:\n  slots: many\n", "worker.slots (FILE): expected a whole number from 0 to 1024"),
         ("worker:\n  slots: -1\n", "worker.slots (FILE): expected a whole number from 0 to 1024"),
         ("worker:\n  slots: 99999999999999999999\n", "worker.slots (FILE): expected a whole number from 0 to 1024"),
-        ("node:\n  seeds: 10.0.0.1:7400\n", "node.seeds (FILE): expected a list of host:port"),
-        ("node:\n  seeds: [10.0.0.1]\n", "node.seeds (FILE): expected a list of host:port; \"10.0.0.1\" is none"),
+        ("node:\n  seeds: 10.0.0.1:7400\n", "node.seeds (FILE): expected a list of host:port, not port 0"),
+        ("node:\n  seeds: [10.0.0.1]\n", "node.seeds (FILE): expected a list of host:port, not port 0; \"10.0.0.1\" is none"),
+        ("node:\n  seeds: [10.0.0.1:0]\n", "node.seeds (FILE): expected a list of host:port, not port 0; \"10.0.0.1:0\" is none"),
+        ("node:\n  advertise: a:0\n", "node.advertise (FILE): expected host:port, not port 0"),
+        ("node:\n  listen: 127.0.0.1:+7400\n", "node.listen (FILE): expected host:port"),
         ("node:\n  listen: 7400\n", "node.listen (FILE): expected host:port"),
         ("node:\n  listen: host:70000\n", "node.listen (FILE): expected host:port"),
         ("telemetry:\n  console: sometimes\n", "telemetry.console (FILE): expected true or false"),
         ("telemetry:\n  samplingRatio: 2\n", "telemetry.samplingRatio (FILE): expected a number from 0 to 1"),
         ("log:\n  level: loud\n", "log.level (FILE): expected one of trace, debug, info, notice, warning, error, critical"),
+        ("links:\n  suspectAfter: 2s\n", "links.suspectAfter (FILE): expected a time from 3s to 10s, as 500ms, 10s or 2m"),
         ("links:\n  compression: zstd\n", "links.compression (FILE): expected one of off, on, auto"),
         ("limits:\n  maximumPayload: 64MiB\n", "limits.maximumPayload (FILE): expected a size from 1KiB to 16MiB, as 65536, 64KiB or 1MiB"),
         ("limits:\n  stopDeadline: 10\n", "limits.stopDeadline (FILE): expected a time from 0ms to 10m, as 500ms, 10s or 2m"),
-        ("- a\n- b\n", "FILE: is not the YAML that was expected (sections with keys)"),
-        ("node: {name: a\n", "FILE: is not the YAML that was expected (sections with keys)"),
-        ("", "FILE: is not the YAML that was expected (sections with keys)"),
     ])
     func `say what was expected where a value cannot be used`(yaml: String, reason: String) {
         #expect(refusal(yaml) == reason)
+    }
+
+    @Test(arguments: [
+        ("- a\n- b\n", ["Top level YAML value is not a mapping"]),
+        ("node: {name: a\n", ["2:1", "while parsing a flow mapping in line 1, column 7", "did not find expected ',' or '}'"]),
+        ("node:\n\tname: secret\n", ["2:1", "found character that cannot start any token"]),
+        ("node:\n  name: secret\n  name: b\n", ["duplicated key(s): 'name'", "in line 2, column 3"]),
+        ("node:\n  name: a\n  name: secret", ["duplicated key(s): 'name'", "in line 2, column 3"]),
+        ("node: {name: a}\n--- # secret\nworker: {slots: 1}\n", ["2:1", "but found another document"]),
+        ("node:\n  seeds:\n    - a: secret\n", ["non-scalar value in array at node.seeds at index: 0"]),
+    ])
+    func `say what is wrong with a file that is not the YAML that was expected, and show nothing of it`(yaml: String, words: [String]) {
+        let detail = refusal(yaml)
+        #expect(detail.hasPrefix("FILE: is not the YAML that was expected (sections with keys): "), "\(detail)")
+        for word in words { #expect(detail.contains(word), "\(detail)") }
+        #expect(!detail.contains("secret") && !detail.contains("\n"), "\(detail)")
+    }
+
+    @Test(arguments: ["", "\n", "# nothing yet\n\n  # at all", "---\n# nothing\n"])
+    func `are the defaults where a file says nothing`(yaml: String) throws {
+        #expect(try load(yaml).settings == NodeSettings())
     }
 
     @Test func `name the environment and the command line where those are wrong`() {
@@ -161,7 +183,28 @@ import Testing
     }
 
     @Test func `name the file that is not there`() {
-        #expect(throws: LLMgineError(.invalidConfiguration, "")) { try NodeSettings.load(file: "/nowhere/node.yaml", environment: [:]) }
+        let error = #expect(throws: LLMgineError(.invalidConfiguration, "")) {
+            try NodeSettings.load(file: "/nowhere/node.yaml", environment: [:])
+        }
+        #expect(error?.detail == "/nowhere/node.yaml: no such file or directory")
+    }
+
+    @Test func `say why a file cannot be read`() {
+        func detail(_ path: String) -> String? {
+            let error = #expect(throws: LLMgineError(.invalidConfiguration, "")) { try NodeSettings.load(file: path, environment: [:]) }
+            return error?.detail
+        }
+        #expect(detail("/tmp") == "/tmp: is a directory")
+        #expect(detail("/dev/null/node.yaml") == "/dev/null/node.yaml: a part of the path is not a directory")
+    }
+
+    @Test(.enabled(if: geteuid() != 0, "root may read everything"))
+    func `say that a file may not be read`() throws {
+        let file = NSTemporaryDirectory() + "llmgine-settings-\(UUID().uuidString).yaml"
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        #expect(FileManager.default.createFile(atPath: file, contents: Data(), attributes: [.posixPermissions: 0]))
+        let error = #expect(throws: LLMgineError(.invalidConfiguration, "")) { try NodeSettings.load(file: file, environment: [:]) }
+        #expect(error?.detail == "\(file): permission denied")
     }
 
     @Test func `hold topic permissions as sentences`() throws {
@@ -179,6 +222,18 @@ import Testing
         #expect(
             try NodeSettings.load(environment: ["LLMGINE_PERMISSIONS": "everyone may publish a.>, everyone may subscribe b"])
                 .settings.permissions.count == 2)
+    }
+
+    @Test func `lose no rule to an empty sentence`() throws {
+        let rule = "permissions: [everyone may publish a]\n"
+        let empty = "a rule is empty; only [] in the file means no rules"
+        #expect(refusal("permissions: ['']\n").hasSuffix(empty))
+        #expect(refusal("permissions: ['  ', everyone may publish a]\n").hasSuffix(empty))
+        #expect(refusal(rule, environment: ["LLMGINE_PERMISSIONS": ""]).hasSuffix(empty))
+        #expect(refusal(rule, environment: ["LLMGINE_PERMISSIONS": "everyone may publish a,"]).hasSuffix(empty))
+        #expect(refusal(rule, flags: [("permissions", "")]).hasSuffix(empty))
+        #expect(try load("permissions: []\n").settings.permissions == [])
+        #expect(try load(rule).settings.permissions.count == 1)
     }
 
     @Test func `explain themselves, one line each`() throws {
