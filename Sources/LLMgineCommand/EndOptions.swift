@@ -1,4 +1,5 @@
 import ArgumentParser
+import LLMgineCore
 import UnixSignals
 
 import class Foundation.Thread
@@ -39,6 +40,24 @@ struct Ending {
 }
 
 enum StandardInput {
+    /// The next bytes, at most 64 KiB, as soon as there are some; nil at the end. Blocks.
+    /// - Throws: `invalidArgument` with what the system says: it cannot be read.
+    static func next() throws(LLMgineError) -> [UInt8]? {
+        var bytes = [UInt8](repeating: 0, count: 64 << 10)
+        while true {
+            // The array is as long as the call is told, and the call keeps no pointer to it.
+            let count = unsafe bytes.withUnsafeMutableBytes { unsafe read(STDIN_FILENO, $0.baseAddress, $0.count) }
+            if count > 0 { return Array(bytes.prefix(count)) }
+            guard count < 0 else { return nil }
+            let code = errno
+            guard code == EINTR else {
+                // The text belongs to the system and is copied at once.
+                let reason = unsafe strerror(code).map { unsafe String(cString: $0) } ?? "error \(code) of the system"
+                throw LLMgineError(.invalidArgument, "standard input cannot be read: \(reason)")
+            }
+        }
+    }
+
     /// Returns when nobody can write to standard input any more, or when the task is cancelled. What is written there is thrown away.
     static func ended() async {
         let (ends, end) = AsyncStream.makeStream(of: Void.self)

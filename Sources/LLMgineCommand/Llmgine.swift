@@ -29,6 +29,7 @@ struct Llmgine: AsyncParsableCommand {
         // Who stops reading our output ends a write with an error, not the process with a signal.
         _ = signal(SIGPIPE, SIG_IGN)
         do {
+            try checkArguments()
             var command = try parseAsRoot()
             if var waiting = command as? any AsyncParsableCommand {
                 try await waiting.run()
@@ -43,6 +44,18 @@ struct Llmgine: AsyncParsableCommand {
             exit(withError: ExitCode(ExitStatus(error.code).rawValue))
         } catch {
             exit(withError: error)
+        }
+    }
+
+    /// An argument that is not UTF-8 becomes a text with other bytes, which must not be published or taken for a path.
+    /// - Throws: `invalidArgument` with the number of the argument.
+    private static func checkArguments() throws(LLMgineError) {
+        for number in 1..<max(1, Int(CommandLine.argc)) {
+            // There are as many texts as the count says, each with an end, and they stay for the life of the process.
+            guard let text = unsafe CommandLine.unsafeArgv[number] else { return }
+            guard unsafe String(validatingCString: text) != nil else {
+                throw LLMgineError(.invalidArgument, "argument \(number) is not UTF-8: give bytes that are no text on standard input")
+            }
         }
     }
 }

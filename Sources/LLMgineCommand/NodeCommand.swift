@@ -28,10 +28,11 @@ struct NodeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let loaded = try NodeSettings.load(file: config, flags: try flags())
+        // First, because it is what lists the keys for somebody whose settings are not complete yet.
+        if check { Terminal.say(loaded.explanation) }
         let identity = try loaded.settings.verify()
         for remark in loaded.remarks + identity.remarks { Terminal.complain(remark) }
         if check {
-            Terminal.say(loaded.explanation)
             Terminal.say("# \(identity.identity), certificate valid until \(identity.expires)")
             for line in loaded.settings.permissionsExplained(for: identity) { Terminal.say("# \(line)") }
             return

@@ -26,6 +26,7 @@ import Testing
         #expect(finished.ending == .code(0))
         let first = try JSONValue(parsing: finished.output[0])
         #expect(first["topic"]?.string == "documents.x.line")
+        #expect(first["publisher"]?.string == "cli")
         #expect(first["payload"]?.string == "hello \"you\"")
         #expect(first["headers"] == [["k", "v"]])
         #expect(try JSONValue(parsing: finished.output[1])["payload"]?.string == "one more")
@@ -69,6 +70,31 @@ import Testing
         #expect(finished.output == lines)
     }
 
+    @Test func `publishes the bytes of its input as they are, and ends a line at a newline only`() async throws {
+        let machine = try await Machine(nodes: "a", "cli")
+        let a = try await machine.node("a")
+        let sub = try machine.start(
+            "sub", "bytes", "--json", "--count", "3", "--connect", a.address, "--certs", machine.path("cli"))
+        try await sub.line(.error, containing: "subscribed")
+        let pub = try machine.start("pub", "bytes", "--connect", a.address, "--certs", machine.path("cli"))
+        try pub.write([0xFF, 0xFE, 0x00, UInt8(ascii: "A"), 0x0D, 0x0A, 0x0A] + Array("the last".utf8))
+        pub.endInput()
+        let published = await Finished(pub)
+        #expect(published.ending == .code(0))
+        #expect(published.errors == [])
+        let finished = await Finished(sub)
+        #expect(finished.ending == .code(0))
+        let messages = try finished.output.map { try JSONValue(parsing: $0) }
+        #expect(messages.map { $0["payload_base64"]?.string } == ["//4AQQ0=", nil, nil])
+        #expect(messages.map { $0["payload"]?.string } == [nil, "", "the last"])
+
+        let long = try machine.start("pub", "bytes", "--connect", a.address, "--certs", machine.path("cli"))
+        try long.write([UInt8](repeating: UInt8(ascii: "x"), count: (1 << 20) + 1))
+        let refused = await Finished(long)
+        #expect(refused.ending == .code(1))
+        #expect(refused.errors == ["llmgine: a line of the input is longer than a payload may be: at most 1048576 bytes are allowed"])
+    }
+
     @Test func `ends a subscription on a signal with exit code 0`() async throws {
         let machine = try await Machine(nodes: "a", "cli")
         let a = try await machine.node("a")
@@ -78,6 +104,27 @@ import Testing
             sub.signal(signal)
             #expect(await sub.exit() == .code(0))
         }
+    }
+
+    @Test func `tells a subscriber that its node is gone, and that there is one again`() async throws {
+        let machine = try await Machine(nodes: "a", "cli")
+        let a = try await machine.node("a")
+        let sub = try machine.start("sub", "x", "--connect", a.address, "--certs", machine.path("cli"))
+        try await sub.line(.error, containing: "subscribed")
+        a.child.signal(SIGKILL)
+        #expect(await a.child.exit() == .signal(SIGKILL))
+        try await sub.line(.error, containing: "is gone")
+        let again = try await machine.node("a", "node.listen=\(a.address)")
+        #expect(again.address == a.address)
+        try await sub.line(.error, containing: "linked again")
+        sub.signal(SIGTERM)
+        let finished = await Finished(sub)
+        #expect(finished.ending == .code(0))
+        #expect(
+            finished.errors == [
+                "llmgine: subscribed to x at a", "llmgine: the link to a is gone; dialling on",
+                "llmgine: linked again, to a; what was published meanwhile is lost",
+            ])
     }
 
     @Test func `runs LLM calls on its worker`() async throws {
@@ -179,6 +226,21 @@ import Testing
         #expect(friend.ending == .code(0))
     }
 
+    @Test func `tells a client what its rules deny instead of taking it and staying silent`() async throws {
+        let machine = try await Machine(nodes: "a", "cli")
+        let a = try await machine.node("a", "permissions=node cli may publish orders.>,node cli may subscribe news.>")
+        for (command, reason) in [
+            (["pub", "other", "x"], "node cli may not publish on other"), (["sub", "orders.>"], "node cli may not subscribe to orders.>"),
+        ] {
+            let denied = try await machine.run(command + ["--connect", a.address, "--certs", machine.path("cli")])
+            #expect(denied.ending == .code(78))
+            #expect(denied.errors.count == 1)
+            #expect(denied.errors.first?.contains(reason) == true, "\(denied.errors)")
+        }
+        let allowed = try await machine.run("pub", "orders.1", "x", "--connect", a.address, "--certs", machine.path("cli"))
+        #expect(allowed.ending == .code(0))
+    }
+
     @Test func `says what is wrong when it cannot be reached`() async throws {
         let machine = try await Machine(nodes: "a", "cli")
         let a = try await machine.node("a")
@@ -206,9 +268,41 @@ import Testing
         #expect(good.ending == .code(0))
         #expect(good.output.contains { $0.hasPrefix("node.roles: [worker]") && $0.contains("# flag;") })
         #expect(good.output.contains { $0.hasPrefix("# llmgine://test/a, certificate valid until ") })
+        let alone = try await machine.run("node", "--check")
+        #expect(alone.ending == .code(78))
+        #expect(alone.output.contains { $0.hasPrefix("node.listen: ") })
+        #expect(alone.errors.last?.hasPrefix("llmgine: certificates.directory: is not set") == true)
         let bad = try await machine.run("node", "--check", "--set", "node.lisen=x")
         #expect(bad.ending == .code(78))
         #expect(bad.errors == ["llmgine: unknown key \"node.lisen\" (on the command line): did you mean node.listen?"])
+    }
+
+    @Test func `issues no certificate that outlives its authority, and says so`() async throws {
+        let machine = try await Machine()
+        let ca = machine.path("short")
+        #expect(try await machine.run("certs", "init", "--cluster", "test", "--directory", ca, "--days", "20").ending == .code(0))
+        let issued = try await machine.run("certs", "issue", "b", "--authority", ca)
+        #expect(issued.ending == .code(0))
+        let line = try #require(issued.output.first)
+        #expect(line.hasPrefix("\(ca)/b: the certificate of llmgine://test/b, valid until "))
+        #expect(line.hasSuffix("Z, when its authority ends"))
+        let shorter = try await machine.run("certs", "issue", "c", "--authority", ca, "--days", "10")
+        #expect(try #require(shorter.output.first).hasSuffix("Z"))
+        let check = try await machine.run("node", "--check", "--set", "certificates.directory=\(ca)/b")
+        #expect(check.ending == .code(0))
+        #expect(check.errors.contains("llmgine: \(ca)/b/ca.pem expires in 19 days"))
+    }
+
+    @Test(arguments: [
+        ["generate", "hi", "--max-tokens=-5"], ["generate", "hi", "--max-tokens", "0"], ["generate", "hi", "--timeout", "0s"],
+        ["request", "x", "--timeout", "0ms"], ["request", "x", "--timeout", "25h"], ["pub", "x", "y", "--connect-timeout", "0s"],
+        ["sub", "x", "--count=-1"],
+    ])
+    func `refuses a number that an option has no use for`(arguments: [String]) async throws {
+        let refused = try await Machine().run(arguments)
+        #expect(refused.ending == .code(64))
+        #expect(refused.output == [])
+        #expect(refused.errors.first?.contains(" must be ") == true)
     }
 
     @Test func `counts telemetry`() async throws {

@@ -56,6 +56,12 @@ import Testing
         let retried = try await dlq("retry", "3")
         #expect(retried.ending == .code(75))
         #expect(retried.errors.last?.contains("it stays") == true)
+        let retriedJSON = try await dlq("retry", "3", "--json")
+        #expect(retriedJSON.ending == .code(75))
+        #expect(retriedJSON.errors.last?.contains("it stays") == true)
+        #expect(
+            try JSONDecoder().decode(DeadLetterPage.self, from: Data(try #require(retriedJSON.output.first).utf8))
+                == DeadLetterPage(node: "a", count: 3, letters: [.init(id: 3, payload: nil)]))
         #expect(try await dlq("retry", "--all").output == ["0 tried again, 3 left"])
         #expect(try await dlq("remove", "2").output == ["1 removed, 2 left"])
         let gone = try await dlq("show", "2")

@@ -43,7 +43,9 @@ import Testing
         func size(_ name: String) throws -> Int { try bytes(name).count }
     }
 
-    private func llmgine(_ arguments: String...) async throws -> Finished {
+    private func llmgine(_ arguments: String...) async throws -> Finished { try await llmgine(arguments) }
+
+    private func llmgine(_ arguments: [String]) async throws -> Finished {
         let child = try ChildProcess(
             "llmgine journal", executable: Machine.program("llmgine"), arguments: ["journal"] + arguments)
         child.endInput()
@@ -136,6 +138,16 @@ import Testing
         let nowhere = try await llmgine("verify", "/nowhere/journal")
         #expect(nowhere.ending == .code(78))
         #expect(nowhere.errors.last == "llmgine: /nowhere/journal: cannot be read")
+
+        let path = NSTemporaryDirectory() + "journal-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        for arguments in [["verify", path], ["verify", path, "--json"], ["inspect", path]] {
+            let other = try await llmgine(arguments)
+            #expect(other.ending == .code(78))
+            #expect(other.output == [])
+            #expect(other.errors == ["llmgine: \(path): holds no journal"])
+        }
     }
 
     @Test func `is what a node keeps that was told to, and only then`() async throws {

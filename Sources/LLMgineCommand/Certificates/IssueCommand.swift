@@ -1,6 +1,8 @@
 import ArgumentParser
 import LLMgine
 
+import struct FoundationEssentials.Date
+
 struct IssueCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "issue", abstract: "Issue the certificate of one node: ca.pem, node.pem and node.key.",
@@ -25,7 +27,7 @@ struct IssueCommand: ParsableCommand {
     @Option(help: ArgumentHelp("A role that topic permissions may name; repeatable.", valueName: "role"))
     var role: [String] = []
 
-    @Option(help: ArgumentHelp("How long the certificate is valid.", valueName: "days"))
+    @Option(help: ArgumentHelp("How long the certificate is valid, at most as long as the authority is.", valueName: "days"))
     var days = 365
 
     @Flag(help: "Replace files that are there already.")
@@ -38,7 +40,10 @@ struct IssueCommand: ParsableCommand {
     func run() throws {
         let authority = try CertificateAuthority(loading: self.authority)
         let directory = directory ?? "\(self.authority)/\(node)"
-        try authority.issue(try NodeID(node), hosts: host, roles: role, lifetime: .seconds(86_400 * days)).save(to: directory, force: force)
-        Terminal.say("\(directory): the certificate of llmgine://\(authority.cluster)/\(node), valid for \(days) days")
+        let issued = try authority.issue(try NodeID(node), hosts: host, roles: role, lifetime: .seconds(86_400 * days))
+        try issued.save(to: directory, force: force)
+        let reason = issued.expires < authority.expires ? "" : ", when its authority ends"
+        let end = "valid until \(issued.expires.formatted(.iso8601))\(reason)"
+        Terminal.say("\(directory): the certificate of llmgine://\(authority.cluster)/\(node), \(end)")
     }
 }

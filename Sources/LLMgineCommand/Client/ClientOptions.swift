@@ -25,6 +25,8 @@ struct ClientOptions: ParsableArguments {
     @Flag(name: .shortAndLong, help: "Log what the connection does.")
     var verbose = false
 
+    func validate() throws { try patience.check("--connect-timeout") }
+
     /// Where to go.
     var addresses: [String] {
         if !seeds.isEmpty { return seeds }
@@ -52,4 +54,11 @@ struct Span: ExpressibleByArgument {
     }
 
     var defaultValueDescription: String { Quantity.duration(duration) }
+
+    /// - Throws: a validation error that names the option, unless it is a time to wait for something: 1 ms to a day.
+    func check(_ option: String) throws {
+        guard (Duration.milliseconds(1)...Duration.seconds(86_400)).contains(duration) else {
+            throw ValidationError("\(option) must be from 1ms to 24h")
+        }
+    }
 }

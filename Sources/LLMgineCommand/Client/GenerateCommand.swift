@@ -30,6 +30,11 @@ struct GenerateCommand: AsyncParsableCommand {
 
     @OptionGroup var client: ClientOptions
 
+    func validate() throws {
+        if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1") }
+        try timeout.check("--timeout")
+    }
+
     func run() async throws {
         var request = LLMRequest(model: model, messages: (system.map { [.system($0)] } ?? []) + [.user(prompt ?? input())])
         request.maxOutputTokens = maxTokens

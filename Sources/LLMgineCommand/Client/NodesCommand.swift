@@ -5,6 +5,8 @@ struct NodesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "nodes", abstract: "Print the members of the cluster, as one node sees them.",
         discussion: """
+            STATE is linked, suspect (linked, but nothing has come from it for 1.5 s), leaving, left, unreachable, or leaf for a client of the node.
+
             Example:
               llmgine nodes --connect 10.0.0.1:7400
               llmgine nodes --json
@@ -25,7 +27,8 @@ struct NodesCommand: AsyncParsableCommand {
             Terminal.say(table(status))
             Terminal.say(links(status))
             for refused in status.refused ?? [] {
-                Terminal.say("refused: \(refused.peer) may not subscribe to \(refused.filters.joined(separator: " "))")
+                let more = refused.moreFilters.map { " and \($0) more" } ?? ""
+                Terminal.say("refused: \(refused.peer) may not subscribe to \(refused.filters.joined(separator: " "))\(more)")
             }
         }
     }
@@ -74,7 +77,16 @@ struct NodesCommand: AsyncParsableCommand {
         let journal = status.journal.map {
             "journal: \($0.open) events open, \($0.waiting) waiting, \(NodesCommand.size(UInt64($0.bytes))) in \($0.segments) files, \($0.failed) failed"
         }
-        return ([table.text] + slow + compressed + disk + [journal, line].compactMap(\.self)).joined(separator: "\n")
+        let rest = [NodesCommand.omitted(from: status), journal, line].compactMap(\.self)
+        return ([table.text] + slow + compressed + disk + rest).joined(separator: "\n")
+    }
+
+    /// What the node has not told because there is too much of it.
+    private static func omitted(from status: NodeStatus) -> String? {
+        status.omitted.map { omitted in
+            "not shown: \(omitted.subscriptions) of \(status.totals?.subscriptions ?? 0) subscriptions, \(omitted.blocked) blocked, "
+                + "\(omitted.refused) refused"
+        }
     }
 
     private static func room(_ messages: UInt64, _ bytes: UInt64) -> String { "\(messages) / \(size(bytes))" }

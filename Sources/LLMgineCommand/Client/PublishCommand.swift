@@ -6,7 +6,9 @@ struct PublishCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pub", abstract: "Publish a message, or every line of standard input.",
         discussion: """
-            Ends when the node that it goes through has what was published. Whether anybody is subscribed is not a question that it asks.
+            Ends when the node that it goes through has what was published. Whether anybody is subscribed is not a question that it asks; whether the \
+            rules of that node allow it is, and the exit code is 78 if they do not. Lines end at the newline alone and their bytes stay as they are; a \
+            line that is longer than a payload may be is an error.
 
             Example:
               llmgine pub documents.x.line 'hello'
@@ -34,14 +36,18 @@ struct PublishCommand: AsyncParsableCommand {
         let topic = try Topic(topic)
         let headers = try parsedHeaders()
         try await Client.with(client) { client in
-            func publish(_ text: String) async throws {
+            try await client.node.checkPublishing(on: topic)
+            func publish(_ payload: ByteBuffer) async throws {
                 try await client.node.bus.publish(
-                    Message(
-                        topic: topic, payload: ByteBuffer(string: text), eventType: eventType, priority: priority.priority, headers: headers
-                    ))
+                    Message(topic: topic, payload: payload, eventType: eventType, priority: priority.priority, headers: headers))
             }
-            if let payload { return try await publish(payload) }
-            while let line = readLine() { try await publish(line) }
+            if let payload { return try await publish(ByteBuffer(string: payload)) }
+            var lines = LineSplitter(limit: client.node.configuration.maximumPayload)
+            while let bytes = try StandardInput.next() {
+                lines.append(bytes)
+                while let line = try lines.next() { try await publish(line) }
+            }
+            if let line = lines.last() { try await publish(line) }
         }
     }
 

@@ -21,8 +21,8 @@ struct ReceivedMessage {
         var object = JSONObject()
         if let context {
             object["topic"] = .string(message.topic.text)
-            // A hub relays as itself, so this is all that a leaf knows of where a message comes from.
-            object["hub"] = .string(context.publisher.name)
+            // The node that it was published on, or the client by the name in its certificate: whoever relays it does so in that name.
+            object["publisher"] = .string(context.publisher.name)
             object["priority"] = .string("\(context.priority)")
             if context.session != .bus { object["session"] = .string(context.session.name) }
         }

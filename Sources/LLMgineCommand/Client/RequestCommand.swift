@@ -25,6 +25,8 @@ struct RequestCommand: AsyncParsableCommand {
 
     @OptionGroup var client: ClientOptions
 
+    func validate() throws { try timeout.check("--timeout") }
+
     func run() async throws {
         let message = Message(topic: try Topic(topic), payload: ByteBuffer(string: payload))
         try await Client.with(client) { client in

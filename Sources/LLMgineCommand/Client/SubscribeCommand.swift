@@ -7,8 +7,10 @@ struct SubscribeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sub", abstract: "Print what is published, until SIGINT or SIGTERM.",
         discussion: """
-            Says on standard error when the whole cluster knows of the subscription: what is published from then on is printed. In a filter, * stands \
-            for one part of a topic and a final > for the rest of it.
+            Says on standard error when the whole cluster knows of the subscription: what is published from then on is printed. It says there, too, \
+            when the link to its node is gone, and when there is one again. In a filter, * stands for one part of a topic and a final > for the rest \
+            of it. If the rules of the node that it goes through allow nothing of what the filters match, the exit code is 78; of filters that they \
+            allow in part, that part is printed.
 
             Example:
               llmgine sub 'documents.>' --json
@@ -19,7 +21,7 @@ struct SubscribeCommand: AsyncParsableCommand {
     @Argument(help: "Which topics; several filters are one subscription.")
     var filters: [String]
 
-    @Flag(help: "Print one JSON object a line: topic, payload, headers and the rest.")
+    @Flag(help: "Print one JSON object a line: topic, publisher, payload, headers and the rest.")
     var json = false
 
     @Option(help: ArgumentHelp("End after so many messages.", valueName: "number"))
@@ -47,7 +49,9 @@ struct SubscribeCommand: AsyncParsableCommand {
         // Before anything is connected, so that no signal finds nobody listening.
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         try await Client.with(client) { client in
+            try await client.node.checkSubscribing(to: filters)
             let (ends, end) = AsyncStream.makeStream(of: Void.self)
+            let changes = client.node.peerChanges()
             let printed = Atomic(0)
             let subscription = try client.node.bus.relaySubscription(
                 filters, options: SubscriptionOptions(whenFull: whenFull?.value ?? (dropOldest ? .dropOldest : .block))
@@ -64,10 +68,21 @@ struct SubscribeCommand: AsyncParsableCommand {
             await withTaskGroup(of: Void.self) { tasks in
                 tasks.addTask { for await _ in signals { return } }
                 tasks.addTask { for await _ in ends {} }
+                tasks.addTask { for await change in changes { Terminal.complain(change.text) } }
                 await tasks.next()
                 tasks.cancelAll()
             }
             await subscription.cancel()
+        }
+    }
+}
+
+extension PeerChange {
+    /// As the end of a client's only link, or its return.
+    fileprivate var text: String {
+        switch self {
+        case .linked(let node): "linked again, to \(node); what was published meanwhile is lost"
+        case .lost(let node): "the link to \(node) is gone; dialling on"
         }
     }
 }

@@ -31,25 +31,24 @@ struct DeadLetterOptions: ParsableArguments {
     @OptionGroup var client: ClientOptions
 
     /// Asks, and prints the answer as JSON if that is wanted.
-    /// - Returns: the answer if somebody has to put it into words.
-    func ask(_ question: DeadLetterQuestion) async throws -> DeadLetterAnswer? {
+    /// - Returns: the answer, which nobody has to put into words after ``json``.
+    func ask(_ question: DeadLetterQuestion) async throws -> DeadLetterAnswer {
         let asked = try node.map { name throws(LLMgineError) in try NodeID(name) }
         return try await Client.with(client) { client in
             let topic = try Node.deadLetterTopic(asked ?? client.hub)
             let payload = ByteBuffer(bytes: try JSONEncoder().encode(question))
             let options = RequestOptions(deadline: .seconds(10))
             let reply = try await client.node.bus.request(Message(topic: topic, payload: payload), options: options).first()
-            if json {
-                Terminal.say(String(decoding: reply.payload.readableBytesView, as: UTF8.self))
-                return nil
-            }
             let decoder = JSONDecoder()
             decoder.dateDecodingStrategy = .iso8601
+            let answer: DeadLetterAnswer
             do {
-                return try decoder.decode(DeadLetterAnswer.self, from: Data(reply.payload.readableBytesView))
+                answer = try decoder.decode(DeadLetterAnswer.self, from: Data(reply.payload.readableBytesView))
             } catch {
                 throw LLMgineError(.badPayload, "the answer of \(asked ?? client.hub) is of another version", cause: error)
             }
+            if json { Terminal.say(String(decoding: reply.payload.readableBytesView, as: UTF8.self)) }
+            return answer
         }
     }
 }
@@ -85,7 +84,8 @@ extension DeadLettersCommand {
         }
 
         func run() async throws {
-            guard let answer = try await options.ask(DeadLetterQuestion(.list, after: after, limit: limit)) else { return }
+            let answer = try await options.ask(DeadLetterQuestion(.list, after: after, limit: limit))
+            if options.json { return }
             var table = Table("ID", "LAST ATTEMPT", "TOPIC", "TYPE", "SUBSCRIPTION", "ATTEMPTS", "ERROR")
             for letter in answer.letters {
                 table.add(
@@ -108,7 +108,7 @@ extension DeadLettersCommand {
         @OptionGroup var options: DeadLetterOptions
 
         func run() async throws {
-            guard let letter = try await options.ask(DeadLetterQuestion(.show, id: id))?.letters.first else { return }
+            guard let letter = try await options.ask(DeadLetterQuestion(.show, id: id)).letters.first, !options.json else { return }
             var table = Table("id", "\(letter.id)")
             table.add(letter.command == nil ? "event" : "command", letter.command ?? letter.message)
             table.add("topic", letter.topic)
@@ -137,11 +137,11 @@ extension DeadLettersCommand {
         @OptionGroup var options: DeadLetterOptions
 
         func run() async throws {
-            guard let answer = try await options.ask(DeadLetterQuestion(.retry, id: choice.id)) else { return }
+            let answer = try await options.ask(DeadLetterQuestion(.retry, id: choice.id))
             guard choice.id == nil || answer.done == 1 else {
                 throw LLMgineError(.rejected, "it stays: its handler is gone or has no room, or the event did not encode")
             }
-            Terminal.say("\(answer.done) tried again, \(answer.count) left")
+            if !options.json { Terminal.say("\(answer.done) tried again, \(answer.count) left") }
         }
     }
 
@@ -153,8 +153,8 @@ extension DeadLettersCommand {
         @OptionGroup var options: DeadLetterOptions
 
         func run() async throws {
-            guard let answer = try await options.ask(DeadLetterQuestion(.remove, id: choice.id)) else { return }
-            Terminal.say("\(answer.done) removed, \(answer.count) left")
+            let answer = try await options.ask(DeadLetterQuestion(.remove, id: choice.id))
+            if !options.json { Terminal.say("\(answer.done) removed, \(answer.count) left") }
         }
     }
 }

@@ -76,7 +76,7 @@ struct TopCommand: AsyncParsableCommand {
     /// Asks the hub, and through it every node that the hub is linked to, all at once. One that does not answer in time is shown without figures.
     private func look(through client: Client) async throws -> TopReport.Look {
         let hub = try await client.status(of: client.hub)
-        let others = hub.members.filter { $0.state == "linked" || $0.state == "leaving" }.map(\.node)
+        let others = hub.members.filter { ["linked", "suspect", "leaving"].contains($0.state) }.map(\.node)
         let statuses = await withTaskGroup(of: NodeStatus?.self) { tasks in
             for node in others {
                 tasks.addTask { try? await client.status(of: node, within: .seconds(2)) }

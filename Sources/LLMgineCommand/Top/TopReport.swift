@@ -107,9 +107,10 @@ struct TopReport: Encodable {
         return NodeRow(
             node: member.node.name, state: status == nil ? "silent" : member.state == "self" ? "linked" : member.state,
             handledPerSecond: rate(status?.handled, before?.handled, seconds), lostPerSecond: rate(status?.lost, before?.lost, seconds),
-            queued: status?.subscriptions.reduce(0) { $0 &+ $1.queued } ?? 0, subscriptions: status?.subscriptions.count ?? 0,
+            queued: status?.queued ?? 0, subscriptions: status?.totals?.subscriptions ?? status?.subscriptions.count ?? 0,
             links: links.count, outgoing: links.reduce(0) { $0 &+ $1.queuedMessages }, credit: links.reduce(0) { $0 &+ $1.creditMessages },
-            blocked: links.reduce(0) { $0 + $1.blocked.count }, memoryUsed: (memory?.exclusive ?? 0) &+ (memory?.floating ?? 0),
+            blocked: links.reduce(status?.omitted?.blocked ?? 0) { $0 &+ $1.blocked.count },
+            memoryUsed: (memory?.exclusive ?? 0) &+ (memory?.floating ?? 0),
             memoryBudget: memory?.budget ?? 0, journalOpen: status?.journal?.open)
     }
 
@@ -141,8 +142,10 @@ struct TopReport: Encodable {
 }
 
 extension NodeStatus {
-    fileprivate var handled: UInt64 { subscriptions.reduce(0) { $0 &+ $1.processed } }
-    fileprivate var lost: UInt64 { subscriptions.reduce(0) { $0 &+ $1.lost } }
+    // An older node tells of all its subscriptions, and not what they come to.
+    fileprivate var handled: UInt64 { totals?.processed ?? subscriptions.reduce(0) { $0 &+ $1.processed } }
+    fileprivate var lost: UInt64 { totals?.lost ?? subscriptions.reduce(0) { $0 &+ $1.lost } }
+    fileprivate var queued: UInt64 { totals?.queued ?? subscriptions.reduce(0) { $0 &+ $1.queued } }
 }
 
 extension TopReport {
