@@ -89,6 +89,75 @@ import Testing
         #expect((verdict.renewals, verdict.lostSilently) == (1, 1))
     }
 
+    // MARK: Requests: `r n responders time`, `o n outcome`, and `t` when the life is asked to end
+
+    private func requests(_ lines: [String], ends: Bool = true, restarts: [ClosedRange<Int>] = []) -> ChaosVerdict {
+        var times = ChaosTimes()
+        times.rollingRestarts = restarts
+        return ChaosChecker([(0, bytes(["i 100"] + lines + (ends ? ["z"] : [])))], times: times).verdict
+    }
+
+    @Test func `counts requests by how they ended, and those whose process was killed`() {
+        let lines = ["r 1 2 10", "r 2 2 20", "o 1 0", "o 2 5", "r 3 0 30", "o 3 1", "r 4 2 40"]
+        var expected = RequestAccount()
+        expected.made = 4
+        expected.answered = 1
+        expected.cutOff = 1
+        expected.failed = [.peerLost: 1, .noResponders: 1]
+        let killed = requests(lines, ends: false)
+        #expect(killed.requests == expected)
+        #expect(killed.complaints == [])
+    }
+
+    @Test func `complains of a request that never ends`() {
+        let late = requests(["r 1 2 10", "o 1 10"])
+        #expect(late.requests.failed == [.never: 1])
+        #expect(late.complaints == ["request 1 of n0: never"])
+        let none = requests(["r 1 2 10"])
+        #expect(none.requests.failed == [.never: 1])
+        #expect(none.complaints == ["request 1 of n0 has no outcome, and its process ended well"])
+        #expect(!none.isWell)
+    }
+
+    @Test func `complains of a request that had two responders and failed in a rolling restart`() {
+        let lines = ["r 1 2 10", "o 1 5", "r 2 2 100", "o 2 0", "r 3 2 150", "o 3 5", "r 4 2 201", "o 4 5"]
+        let verdict = requests(lines, restarts: [100...200])
+        #expect(verdict.requests.failedInRollingRestart == 1)
+        #expect(verdict.complaints == ["request 3 of n0 had two responders, and failed in a rolling restart: peer_lost"])
+        let fewer = requests(["r 1 1 150", "o 1 1"], restarts: [100...200])
+        #expect(fewer.requests.failedInRollingRestart == 0)
+        let own = requests(["r 1 2 150", "t", "o 1 7"], restarts: [100...200])
+        #expect(own.requests.failedInRollingRestart == 0)
+        #expect(own.requests.failed == [.stopped: 1])
+        #expect(own.complaints == [])
+    }
+
+    // MARK: Restored links: `a peer time`
+
+    private func resumes(_ zero: [String], _ one: [String], _ times: ChaosTimes) -> ChaosVerdict {
+        ChaosChecker([(0, bytes(["i 100"] + zero + ["z"])), (1, bytes(["i 200"] + one + ["z"]))], times: times).verdict
+    }
+
+    @Test func `measures from a restoration to the first event each way, and tells the longest`() {
+        var times = ChaosTimes()
+        times.troubles = [.init(node: 1, time: 1000)]
+        times.restorations = [.init(node: 1, time: 5000)]
+        let verdict = resumes(["a 1 900", "a 1 5300", "a 1 9000"], ["a 0 900", "a 0 5800", "a 0 6000"], times)
+        #expect((verdict.resumes, verdict.resumesInterrupted, verdict.longestResume) == (2, 0, 800))
+    }
+
+    @Test func `measures nothing across the next trouble of one of the two, and heeds no trouble of others`() {
+        var times = ChaosTimes()
+        times.restorations = [.init(node: 1, time: 5000)]
+        times.troubles = [.init(node: 2, time: 5100)]
+        #expect(resumes(["a 1 5300"], [], times).longestResume == 300)
+        for node in [0, 1, nil] {
+            times.troubles = [.init(node: node, time: 5100)]
+            let verdict = resumes(["a 1 5300"], [], times)
+            #expect((verdict.resumes, verdict.resumesInterrupted, verdict.longestResume) == (0, 1, 0))
+        }
+    }
+
     @Test func `leaves out half a line at the end of a killed process`() {
         let history = bytes(["i 100", "k 1 1 7 1 0"]) + Array("k 1 1 8 1".utf8)
         #expect(ChaosChecker([(0, history)]).verdict.durable.accepted == 1)

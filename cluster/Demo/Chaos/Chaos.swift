@@ -43,6 +43,11 @@ enum Chaos {
     /// The node that publishes durably.
     static let durableNode = 0
 
+    /// Where every node answers requests.
+    static let callTopic: Topic = "calls.work"
+    static let callFilter: TopicFilter = "calls.work"
+    static let callDeadline = Duration.seconds(5)
+
     static func name(_ node: Int) -> String { "n\(node)" }
     static func number(of name: String) -> Int? { name.hasPrefix("n") ? Int(name.dropFirst()) : nil }
     static func topic(to target: Int, from publisher: Int, _ number: Int) -> Topic {

@@ -7,14 +7,15 @@ import UnixSignals
 /// Real processes under load, killed, stopped, cut off and restarted at random, and every event accounted for at the end.
 struct ChaosCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "chaos", abstract: "Kill, stop, cut off and restart real nodes under load, and account for every event.",
+        commandName: "chaos", abstract: "Kill, stop, cut off and restart real nodes under load, and account for every event and request.",
         discussion: """
             Example:
               cluster/chaos --minutes 5 --seed 1 --json
             Troubles: nodes are killed (SIGKILL), stopped (SIGSTOP) and restarted one after another, links are cut, stalled and refused, handlers are slow
             and freeze, certificates are rotated, and the disk of a journal is full. Each node runs in a network namespace of its own where that is
             permitted, and the journal has a small disk of its own where mounting is; what is not permitted is said, and done without.
-            The last line says what was lost silently, came out of order or twice: all three must be 0.
+            The last line says what was lost silently, came out of order or twice: all three must be 0. So must what became of requests that never ended, or
+            failed in a rolling restart though they had two responders.
             """)
 
     @Option(help: "How long trouble goes on; at the least, until each kind has struck (about a minute).") var minutes = 1.0
@@ -98,7 +99,7 @@ struct ChaosCommand: AsyncParsableCommand {
         let owed = try await arena.settle()
         progress("all is quiet; stopping the nodes")
         let endings = await arena.stop()
-        var verdict = try ChaosChecker(arena.histories()).verdict
+        var verdict = try ChaosChecker(arena.histories(), times: troubles.times).verdict
         for (name, ending) in endings where ending != .code(0) {
             verdict.complain("\(name) did not stop cleanly on SIGTERM (\(ending)); see its log")
         }

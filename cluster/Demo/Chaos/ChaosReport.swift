@@ -21,9 +21,14 @@ struct ChaosReport {
               at most once    \(identity)
               at least once   \(kept.identity); rejected \(kept.rejected), had again by a later life \(kept.redelivered)
               durable         \(durable.identity); rejected \(durable.rejected), had again by a later life \(durable.redelivered), refused by the journal \(verdict.refused), of these handled \(verdict.refusedButHandled)
+              requests        \(verdict.requests.identity)
+              links restored  \(verdict.resumes) ways, the slowest after \(resume) ms; the next trouble came first \(verdict.resumesInterrupted) times
 
             """
     }
+
+    /// In milliseconds.
+    private var resume: Int { verdict.longestResume / 1000 }
 
     private var identity: String {
         """
@@ -70,6 +75,17 @@ struct ChaosReport {
         }
         count("durable_refused", verdict.refused)
         count("durable_refused_but_handled", verdict.refusedButHandled)
+        count("requests", verdict.requests.made)
+        count("requests_answered", verdict.requests.answered)
+        count("requests_cut_off", verdict.requests.cutOff)
+        count("requests_failed", verdict.requests.allFailed)
+        for outcome in ChaosOutcome.allCases where outcome != .answered {
+            count("requests_failed_\(outcome.name)", verdict.requests.failed[outcome] ?? 0)
+        }
+        count("requests_failed_in_rolling_restart", verdict.requests.failedInRollingRestart)
+        count("resumes", verdict.resumes)
+        count("resumes_interrupted", verdict.resumesInterrupted)
+        count("resume_ms", resume)
         count("complaints", verdict.complaints.count)
         count("lost_silently", verdict.lostSilently)
         count("order_violations", verdict.orderViolations)
@@ -84,5 +100,17 @@ extension KeptAccount {
         accepted \(accepted) = handled \(handled) + dead letters \(deadLettered) + lost with a killed publisher \(lostWithPublisher) \
         + lost silently \(lostSilently)
         """
+    }
+}
+
+extension RequestAccount {
+    fileprivate var allFailed: Int { failed.values.reduce(0, +) }
+
+    fileprivate var identity: String {
+        let outcomes = ChaosOutcome.allCases.compactMap { outcome in failed[outcome].map { "\(outcome.name) \($0)" } }
+        return """
+            made \(made) = answered \(answered) + failed \(allFailed)\(outcomes.isEmpty ? "" : " (\(outcomes.joined(separator: ", ")))") \
+            + cut off with killed processes \(cutOff); failed in rolling restarts \(failedInRollingRestart)
+            """
     }
 }

@@ -2,7 +2,8 @@
 ///
 /// For each publisher's life and each subscription: published = handled + told by gap markers + dead letters + lost with a link. A link that ends
 /// takes the rest of what was under way with it, of each topic and class the last ones; the publisher's log names it. What is missing elsewhere, and
-/// in no marker, is lost silently. What is delivered at least once is for ``KeptLedger`` to judge.
+/// in no marker, is lost silently. What is delivered at least once is for ``KeptLedger`` to judge, requests are for ``RequestLedger``, and how soon links
+/// are of use again for ``ResumeLedger``.
 package struct ChaosChecker {
     private struct Published {
         let number: Int
@@ -47,10 +48,14 @@ package struct ChaosChecker {
     private var lives: [Life] = []
     private var receipts: [Way: Receipts] = [:]
     private var ledger = KeptLedger()
+    private var requests = RequestLedger()
+    private var resumes = ResumeLedger()
     package private(set) var verdict = ChaosVerdict()
 
-    /// - Parameter histories: what the lives wrote, those of one node in their order.
-    package init(_ histories: [(node: Int, bytes: [UInt8])]) {
+    /// - Parameters:
+    ///   - histories: what the lives wrote, those of one node in their order.
+    ///   - times: when troubles came and went.
+    package init(_ histories: [(node: Int, bytes: [UInt8])], times: ChaosTimes = ChaosTimes()) {
         for history in histories { read(history.bytes, of: history.node) }
         for life in lives { judge(life) }
         verdict.lives = lives.count
@@ -65,7 +70,10 @@ package struct ChaosChecker {
                 verdict.evicted += life.missed[place]
             }
         }
-        ledger.judge(lives.map { KeptLedger.Life(node: $0.node, endedWell: $0.endedWell) }, into: &verdict)
+        let ends = lives.map { KeptLedger.Life(node: $0.node, endedWell: $0.endedWell) }
+        ledger.judge(ends, into: &verdict)
+        requests.judge(ends, times.rollingRestarts, into: &verdict)
+        resumes.judge(times, into: &verdict)
     }
 
     private mutating func complain(_ text: String) { verdict.complain(text) }
@@ -115,6 +123,8 @@ package struct ChaosChecker {
             let way = Way(incarnation: numbers[2], publisher: numbers[1], subscriber: life.node, subscription: numbers[0])
             receipts[way, default: Receipts()].letters.insert(numbers[3])
         case ("m", 1): verdict.renewals += 1
+        case ("r", _), ("o", _), ("t", _): requests.note(kind, numbers, by: index)
+        case ("a", _): resumes.note(kind, numbers, at: life.node)
         default: ledger.note(kind, numbers, by: index, life.incarnation)
         }
     }

@@ -25,13 +25,19 @@ package struct ChaosVerdict: Sendable, Equatable {
     /// Durable publishes that were refused, and of these, those whose event was handled all the same.
     package var refused = 0
     package var refusedButHandled = 0
+    package var requests = RequestAccount()
+    /// How often events crossed a restored link, each way counted by itself, and how often the next trouble came first.
+    package var resumes = 0
+    package var resumesInterrupted = 0
+    /// From the restoration of a link to the first event that crossed it, the longest, in microseconds.
+    package var longestResume = 0
     package var complaints: [String] = []
 
     package init() {}
 
     package var isWell: Bool {
         lostSilently == 0 && orderViolations == 0 && duplicates == 0 && complaints.isEmpty && handled > 0 && kept.handled > 0
-            && durable.handled > 0
+            && durable.handled > 0 && requests.answered > 0
     }
 
     private static let maximumComplaints = 20
@@ -56,6 +62,21 @@ package struct KeptAccount: Sendable, Equatable {
     package var rejected = 0
     /// Had again by a later life of the subscriber, which is permitted.
     package var redelivered = 0
+
+    package init() {}
+}
+
+/// What became of the requests.
+///
+/// made = answered + failed + cut off
+package struct RequestAccount: Sendable, Equatable {
+    package var made = 0
+    package var answered = 0
+    package var failed: [ChaosOutcome: Int] = [:]
+    /// Their process was killed before they had an outcome.
+    package var cutOff = 0
+    /// Those among the failed ones that had two responders and were made during a rolling restart, by a node that was not itself being restarted.
+    package var failedInRollingRestart = 0
 
     package init() {}
 }

@@ -17,9 +17,13 @@ import Synchronization
 /// q target n                                      a durable publish was refused: nothing was published
 /// h strength publisher incarnation n              handled at least once
 /// y strength publisher incarnation n              is in the dead letters
+/// r n responders time                             a request was made while so many other nodes could answer it
+/// o n outcome                                     it ended, as a number of `ChaosOutcome`
+/// a peer time                                     an event of a peer was handled: the first of each 20 ms
 /// m peer                                          a link goes on with other certificates
 /// l peer label up lost                            a link came up or ended, and what was queued for it
 /// f                                               all is quiet, and no event under way
+/// t                                               the life is asked to end
 /// z                                               the life ended as it was asked to
 /// ```
 final class ChaosHistory: Sendable {
@@ -27,6 +31,8 @@ final class ChaosHistory: Sendable {
         var buffer: [UInt8] = []
         /// For each node, how often a link to it has come or gone.
         var labels: [Int: Int] = [:]
+        /// For each node, when an event of its was last noted as such.
+        var arrivals: [Int: Int] = [:]
         var renewals = 0
         var closures = 0
     }
@@ -77,6 +83,17 @@ final class ChaosHistory: Sendable {
             return state.labels[peer] ?? 0
         }
         write("l", peer, label, isUp ? 1 : 0, lost)
+    }
+
+    /// An event of a peer came.
+    func arrived(from peer: Int) {
+        let time = ChaosHistory.time
+        let isNoted = state.withLock { state in
+            guard time - (state.arrivals[peer] ?? 0) >= 20_000 else { return false }
+            state.arrivals[peer] = time
+            return true
+        }
+        if isNoted { write("a", peer, time) }
     }
 
     func linkRenewed(_ peer: Int) {

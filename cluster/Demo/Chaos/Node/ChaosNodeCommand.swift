@@ -4,7 +4,7 @@ import LLMgine
 import Logging
 import UnixSignals
 
-/// One node of the chaos: it publishes to every other, handles what comes in four ways, and writes down all of it.
+/// One node of the chaos: it publishes to every other, handles what comes in four ways, makes and answers requests, and writes down all of it.
 struct ChaosNodeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "chaos-node", shouldDisplay: false)
 
@@ -46,6 +46,7 @@ struct ChaosNodeCommand: AsyncParsableCommand {
                 tasks.addTask { await work.publishKept(to: target, rate: rate) }
                 if journal != nil { tasks.addTask { await work.publishDurably(to: target, rate: rate) } }
             }
+            tasks.addTask { await work.request() }
             tasks.addTask { await work.keepBooks() }
             tasks.addTask {
                 // SIGTERM: a rolling restart.
@@ -54,6 +55,7 @@ struct ChaosNodeCommand: AsyncParsableCommand {
             tasks.addTask { try await Orders.obey { await work.obey($0) } }
             // Only a signal and the end of the orders end a task.
             try await tasks.next()
+            history.write("t")
             work.stopPublishing()
             work.thaw()
             await node.stop(deadline: .seconds(5))

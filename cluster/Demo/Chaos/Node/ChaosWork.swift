@@ -15,6 +15,7 @@ final class ChaosWork: Sendable {
     let node: Node
     let number: Int
     let history: ChaosHistory
+    private let calls: ChaosCalls
     private let journal: FileJournal?
     private let state = Mutex(State())
     private let sequence = Atomic<Int>(0)
@@ -27,6 +28,7 @@ final class ChaosWork: Sendable {
         self.number = number
         self.history = history
         self.journal = journal
+        calls = ChaosCalls(node: node, number: number, history: history)
     }
 
     // MARK: Handling
@@ -41,6 +43,7 @@ final class ChaosWork: Sendable {
             }
         }
         try await subscribeAtLeastOnce()
+        try await calls.respond()
         try await node.established(within: .seconds(30))
         history.write("e", ChaosHistory.time)
     }
@@ -48,7 +51,7 @@ final class ChaosWork: Sendable {
     private func handle(_ message: Message, _ context: EventContext, as behaviour: Chaos.Behaviour) async throws {
         guard let event = ChaosEvent(message) else { return }
         switch behaviour {
-        case .quick: break
+        case .quick: history.arrived(from: event.publisher)
         case .slow: if event.number % 16 == 0 { try await Task.sleep(for: .milliseconds(3)) }
         case .frozen: await waitWhileFrozen()
         // Not any more once all is to come to rest: a breaker that opens makes a long queue last.
@@ -151,11 +154,18 @@ final class ChaosWork: Sendable {
             "p", target, event, topic, Int(priority.rawValue), receipt.matched, receipt.rejected, before, history.label(of: target), time)
     }
 
+    /// Makes requests for as long as events are published.
+    func request() async {
+        await calls.request { [self] in isPublishing }
+        await waitForTheEnd()
+    }
+
     // MARK: Books
 
     func keepBooks() async {
         while !Task.isCancelled {
             noteDeadLetters()
+            calls.keepBooks()
             history.flush()
             try? await Task.sleep(for: .milliseconds(50))
         }

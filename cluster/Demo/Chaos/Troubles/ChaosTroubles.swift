@@ -11,6 +11,8 @@ struct ChaosTroubles {
     private(set) var rotationsInEffect = 0
     /// Links that ended during rotations, if only in the aftermath of what struck before.
     private(set) var linksLostInRotations = 0
+    /// When links and processes were in trouble, for the checker.
+    private(set) var times = ChaosTimes()
 
     init(arena: ChaosArena) { self.arena = arena }
 
@@ -26,19 +28,24 @@ struct ChaosTroubles {
             try await arena.start(trouble.node)
         case .stop:
             progress("\(name) is stopped")
+            noteTrouble(trouble.node)
             arena.process(trouble.node)?.signal(SIGSTOP)
             try await Task.sleep(for: trouble.lasts)
             arena.process(trouble.node)?.signal(SIGCONT)
+            noteRestoration(trouble.node)
         case .cut:
             progress("the links of \(name) are cut")
+            noteTrouble(trouble.node)
             try await arena.network.cut(trouble.node)
             try await restore(trouble)
         case .stall:
             progress("nothing gets through to \(name)")
+            noteTrouble(trouble.node)
             try await arena.network.stall(trouble.node)
             try await restore(trouble)
         case .refusal:
             progress("\(name) cannot be reached")
+            noteTrouble(trouble.node)
             try await arena.network.refuse(trouble.node)
             try await restore(trouble)
         case .freeze:
@@ -72,9 +79,15 @@ struct ChaosTroubles {
         }
     }
 
-    private func restore(_ trouble: ChaosTrouble) async throws {
+    private mutating func noteTrouble(_ node: Int?) { times.troubles.append(ChaosTimes.Moment(node: node, time: ChaosHistory.time)) }
+    private mutating func noteRestoration(_ node: Int) {
+        times.restorations.append(ChaosTimes.Moment(node: node, time: ChaosHistory.time))
+    }
+
+    private mutating func restore(_ trouble: ChaosTrouble) async throws {
         try await Task.sleep(for: trouble.lasts)
         try await arena.network.restore(trouble.node)
+        noteRestoration(trouble.node)
     }
 
     private func freeze(_ trouble: ChaosTrouble) async throws {
@@ -83,13 +96,21 @@ struct ChaosTroubles {
         arena.order("thaw", trouble.node)
     }
 
-    private func kill(_ node: Int) async {
+    private mutating func kill(_ node: Int) async {
+        noteTrouble(node)
         let process = arena.process(node)
         process?.signal(SIGKILL)
         _ = await process?.exit()
     }
 
-    private func restartAll() async throws {
+    /// What struck before is over by then, so that a request that fails has failed of the restart.
+    private mutating func restartAll() async throws {
+        try await arena.linked(within: .seconds(60))
+        try await Task.sleep(for: .milliseconds(2500))
+        try await arena.linked(within: .seconds(60))
+        let begin = ChaosHistory.time
+        noteTrouble(nil)
+        defer { times.rollingRestarts.append(begin...ChaosHistory.time) }
         for node in arena.nodes {
             guard let process = arena.process(node) else { continue }
             let ending = await process.stop(within: .seconds(20))
@@ -113,7 +134,7 @@ struct ChaosTroubles {
     }
 
     /// Fills the disk of the journal until durable publishes are refused, and a while longer; then they must be accepted again.
-    private func fillDisk(_ trouble: ChaosTrouble) async throws {
+    private mutating func fillDisk(_ trouble: ChaosTrouble) async throws {
         guard let disk = arena.disk else { return }
         let node = trouble.node
         progress("the disk of \(Chaos.name(node))'s journal is full\(trouble.kind == .fullDiskAndKill ? ", and the node is killed" : "")")
