@@ -7,6 +7,6 @@ import ArgumentParser
         subcommands: [
             FigureCommand.self, ListCommand.self, PeerCommand.self, LocalCommand.self, NodeSinkCommand.self, NodeSourceCommand.self,
             NodeResponderCommand.self, NodeCallerCommand.self, NodeFirstCommand.self, NodeBeaconCommand.self, NodeJoinerCommand.self,
-            NodeRingCommand.self, SimulateCommand.self, GrowthCommand.self,
+            NodeRingCommand.self, NodeUrgentSinkCommand.self, NodeUrgentSourceCommand.self, SimulateCommand.self, GrowthCommand.self,
         ])
 }

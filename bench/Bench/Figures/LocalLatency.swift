@@ -10,7 +10,8 @@ struct LocalLatency: Figure {
         let load = ["--rate", "100000", "--seconds", "\(laboratory.quick ? 3 : 8)"]
         let measured = await laboratory.alternate([
             .ours { try await laboratory.reading(["local", "latency"] + load) },
-            .peer("AsyncStream") { try await laboratory.reading(["peer", "local-latency"] + load) },
+            .peer("AsyncStream") { try await laboratory.reading(["peer", "local-latency", "stream"] + load) },
+            .peer("spinning threads") { try await laboratory.reading(["peer", "local-latency", "spin"] + load) },
         ])
         let ours = measured["llmgine"]?.median("p99")
         return Report(

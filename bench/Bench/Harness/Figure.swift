@@ -25,7 +25,8 @@ extension Figure {
 enum Figures {
     static let all: [any Figure.Type] = [
         LocalThroughput.self, LocalLatency.self, NodeThroughput.self, RoundTrip.self, FanOut.self, FrozenSubscriber.self, TopicMatch.self,
-        QueueMemory.self, NodeScaling.self, Growth.self, StartUp.self, Burst.self, Ramp.self, Sustained.self, LocalChaos.self,
+        QueueMemory.self, NodeScaling.self, Growth.self, StartUp.self, UrgentLatency.self, Burst.self, Ramp.self, Sustained.self,
+        LocalChaos.self,
     ]
 
     static func named(_ id: String) -> (any Figure.Type)? { all.first { $0.id.lowercased() == id.lowercased() } }
