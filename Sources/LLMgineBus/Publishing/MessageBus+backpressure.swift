@@ -20,8 +20,9 @@ extension MessageBus {
     ) async throws(LLMgineError) {
         if let line = subscriber.spill { return await spill(copy(), to: subscriber, by: line, &receipt, refused: refused) }
         let mailbox = subscriber.mailbox
-        let started = ContinuousClock.now
-        let end = (first ?? started).advanced(bySaturating: subscriber.options.queue.deadline)
+        let first = first ?? .now
+        let started = receipt.uncounted(since: first)
+        let end = first.advanced(bySaturating: subscriber.options.queue.deadline)
         var hasWaited = false
         // Another of several handlers of the same subscription may well make room.
         let caller = callingSubscription.flatMap { $0 == subscriber.id ? nil : $0 }
@@ -99,8 +100,8 @@ extension MessageBus {
     {
         heldBack.add(1, ordering: .relaxed)
         defer { heldBack.subtract(1, ordering: .relaxed) }
-        let started = ContinuousClock.now
         let (remote, since) = (held.remote, held.since)
+        let started = receipt.uncounted(since: since)
         var hold = held.hold
         while true {
             let offer = remote.offer(message, sequence: number)

@@ -280,6 +280,9 @@ extension MessageBus {
 }
 
 extension PublishReceipt {
+    /// From when on a wait counts that began with an offer at `first`: from there, unless others were waited for meanwhile, which is counted already.
+    func uncounted(since first: ContinuousClock.Instant) -> ContinuousClock.Instant { waited == .zero ? first : .now }
+
     mutating func count(_ offer: SubscriberOffer) {
         switch offer {
         case .accepted(let evicted):
