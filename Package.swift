@@ -26,6 +26,7 @@ enum External {
     static let nioHTTPCompression = Target.Dependency.product(name: "NIOHTTPCompression", package: "swift-nio-extras")
     static let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
     static let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+    static let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
     static let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
     static let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
     static let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
@@ -64,6 +65,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -106,20 +108,21 @@ let package = Package(
             "LLMgineObservability",
             [
                 "LLMgineCore", "LLMgineOTLP", External.logging, External.metrics, External.tracing, External.nioConcurrency,
-                External.deque,
+                External.deque, External.system,
             ]),
         module(
             "LLMgineBus",
             [
                 "LLMgineCore", "LLMgineFlow", "LLMgineRouting", "LLMgineBroker", "LLMgineResilience", "LLMgineObservability",
-                External.nioCore, External.nioConcurrency, External.deque, External.logging, External.serviceContext,
+                External.nioCore, External.nioConcurrency, External.deque, External.heap, External.system, External.logging,
+                External.serviceContext,
             ]),
         module(
             "LLMgineTransport",
             [
                 "LLMgineCore", "LLMgineWire", "LLMgineFlow", "LLMgineLink", External.nioCore, External.nioPosix, External.nioTLS,
                 External.nioSSL,
-                External.nioConcurrency, External.logging, External.x509, External.asn1, External.crypto,
+                External.nioConcurrency, External.system, External.logging, External.x509, External.asn1, External.crypto,
             ]),
         module(
             "LLMgineNode",
@@ -149,10 +152,10 @@ let package = Package(
                 External.nioHTTPCompression, External.nioSSL, External.logging, External.lifecycle,
             ]),
 
-        module("LLMgineJournal", ["LLMgineCore", "LLMgineBus", External.nioCore, External.logging]),
+        module("LLMgineJournal", ["LLMgineCore", "LLMgineBus", External.nioCore, External.system, External.logging]),
         module(
             "LLMgineStore",
-            ["LLMgineCore", "LLMgineResilience", "LLMgineBus", External.sqlite, External.nioCore, External.logging]),
+            ["LLMgineCore", "LLMgineResilience", "LLMgineBus", External.sqlite, External.nioCore, External.system, External.logging]),
 
         // 5: the umbrella that applications import
         module(
@@ -162,7 +165,7 @@ let package = Package(
                 "LLMgineWorkers", "LLMgineProviders", "LLMgineOTLPExporter", "LLMgineStore", "LLMgineJournal", External.configuration,
                 External.lifecycle,
                 External.unixSignals,
-                External.logging,
+                External.logging, External.system,
             ]),
 
         // 6: the command line
@@ -173,6 +176,7 @@ let package = Package(
                 "LLMgineWorkers", "LLMgineJournal",
                 "LLMgineOTLP", "LLMgineOTLPSink",
                 External.arguments, External.configuration, External.lifecycle, External.unixSignals, External.logging, External.nioCore,
+                External.system,
             ],
             swiftSettings: strict),
         module(
@@ -189,7 +193,7 @@ let package = Package(
                 "LLMgineCore", "LLMgineWire", "LLMgineLink", "LLMgineFlow", "LLMgineRouting", "LLMgineBroker", "LLMgineMembership",
                 "LLMgineBus",
                 "LLMgineLLM", "LLMgineTransport", "LLMgineNode", "LLMgineResilience", "LLMgineObservability", External.nioCore,
-                External.logging, External.heap,
+                External.logging, External.heap, External.system,
             ]),
 
         // cluster/ and bench/
@@ -198,6 +202,7 @@ let package = Package(
             dependencies: [
                 "LLMgine", "LLMgineCore", "LLMgineTransport", "LLMgineOTLPSink", "LLMgineTestKit", External.arguments, External.logging,
                 External.nioCore, External.nioPosix, External.histogram, External.tracing, External.serviceContext, External.unixSignals,
+                External.system,
             ],
             path: "cluster/Demo", swiftSettings: strict),
         .executableTarget(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import LLMgineCore
+import SystemPackage
 import UnixSignals
 
 import class Foundation.Thread
@@ -51,9 +52,7 @@ enum StandardInput {
             guard count < 0 else { return nil }
             let code = errno
             guard code == EINTR else {
-                // The text belongs to the system and is copied at once.
-                let reason = unsafe strerror(code).map { unsafe String(cString: $0) } ?? "error \(code) of the system"
-                throw LLMgineError(.invalidArgument, "standard input cannot be read: \(reason)")
+                throw LLMgineError(.invalidArgument, "standard input cannot be read: \(Errno(rawValue: code))")
             }
         }
     }

@@ -2,6 +2,7 @@ import FoundationEssentials
 import LLMgineCore
 import NIOCore
 import Synchronization
+import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
@@ -166,9 +167,7 @@ final class JournalFolder: Sendable {
     }
 
     static func failure(_ path: String, _ what: String, _ code: Int32 = errno) -> LLMgineError {
-        // The text belongs to the system and is copied at once.
-        let reason = unsafe strerror(code).map { unsafe String(cString: $0) } ?? "error \(code) of the system"
-        return LLMgineError(.storageFailed, "\(path): \(what): \(reason)")
+        LLMgineError(.storageFailed, "\(path): \(what): \(Errno(rawValue: code))")
     }
 }
 

@@ -1,5 +1,6 @@
 public import LLMgineCore
 import Synchronization
+import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
@@ -30,10 +31,10 @@ public final class FileHandler: ObservabilityHandler {
         path = "\(directory)/\(filename ?? "events_\(CalendarTime(UnixClock().now()).fileStamp).jsonl")"
         // The texts live for the calls, which keep no pointer.
         guard unsafe mkdir(directory, 0o755) == 0 || errno == EEXIST else {
-            throw LLMgineError(.invalidConfiguration, "cannot make the directory \(directory): error \(errno)")
+            throw LLMgineError(.invalidConfiguration, "cannot make the directory \(directory): \(Errno(rawValue: errno))")
         }
         file = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
-        guard file >= 0 else { throw LLMgineError(.invalidConfiguration, "cannot open \(path): error \(errno)") }
+        guard file >= 0 else { throw LLMgineError(.invalidConfiguration, "cannot open \(path): \(Errno(rawValue: errno))") }
     }
 
     deinit {

@@ -1,5 +1,6 @@
 import LLMgineCore
 import Synchronization
+import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
@@ -19,12 +20,12 @@ final class StoreLock: Sendable {
         let name = path + ".lock"
         // The call copies the name.
         let file = unsafe open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw LLMgineError(.storageFailed, "\(path): the file cannot be made: \(StoreLock.reason(errno))") }
+        guard file >= 0 else { throw LLMgineError(.storageFailed, "\(path): the file cannot be made: \(Errno(rawValue: errno))") }
         guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
             let error = errno
             let owner = StoreLock.text(of: file)
             _ = close(file)
-            guard error == EWOULDBLOCK else { throw LLMgineError(.storageFailed, "\(name): cannot be locked: \(StoreLock.reason(error))") }
+            guard error == EWOULDBLOCK else { throw LLMgineError(.storageFailed, "\(name): cannot be locked: \(Errno(rawValue: error))") }
             throw LLMgineError(.storageFailed, "\(path): is in use by another process\(owner.isEmpty ? "" : ", number \(owner)")")
         }
         // For people who look: the lock is what counts, not the text.
@@ -49,12 +50,5 @@ final class StoreLock: Sendable {
         // The array is as long as the call is told, and the call keeps no pointer to it.
         let count = unsafe bytes.withUnsafeMutableBytes { unsafe pread(file, $0.baseAddress, $0.count, 0) }
         return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).printable
-    }
-
-    /// What the system says, in its words.
-    static func reason(_ error: Int32) -> String {
-        // The text belongs to the system and is copied at once.
-        guard let text = unsafe strerror(error) else { return "error \(error) of the system" }
-        return unsafe String(cString: text)
     }
 }

@@ -1,6 +1,7 @@
 import LLMgineCore
 import LLMgineObservability
 import Synchronization
+import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
@@ -117,7 +118,7 @@ struct Spawn {
         init() throws(LLMgineError) {
             var ends: [Int32] = [-1, -1]
             // The call writes two numbers, which is what the array has room for.
-            guard unsafe pipe(&ends) == 0 else { throw LLMgineError(.limitExceeded, "no pipe could be made: error \(errno) of the system") }
+            guard unsafe pipe(&ends) == 0 else { throw LLMgineError(.limitExceeded, "no pipe could be made: \(Errno(rawValue: errno))") }
             for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
             reading = ends[0]
             writing = ends[1]

@@ -251,7 +251,7 @@ import Testing
         #expect(nobody.errors == ["llmgine: cannot connect to \(a.address): connection refused, nobody listens there"])
         let nothing = try await machine.run("pub", "x", "y", "--connect", a.address, "--certs", machine.path("nothing"))
         #expect(nothing.ending == .code(78))
-        #expect(nothing.errors == ["llmgine: \(machine.path("nothing"))/ca.pem: no such file or directory"])
+        #expect(nothing.errors == ["llmgine: \(machine.path("nothing"))/ca.pem: No such file or directory"])
         let address = try await machine.run("pub", "x", "y", "--connect", "a:b", "--certs", machine.path("cli"))
         #expect(address.ending == .code(64))
         let topic = try await machine.run("pub", "x..y", "z", "--certs", machine.path("cli"))

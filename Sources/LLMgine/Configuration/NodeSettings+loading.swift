@@ -1,6 +1,7 @@
 import Configuration
 public import LLMgineCore
 import Synchronization
+import SystemPackage
 
 import struct FoundationEssentials.Data
 import class FoundationEssentials.FileManager
@@ -135,12 +136,7 @@ extension NodeSettings {
             _ = close(file)
             return FileManager.default.fileExists(atPath: path + "/.") ? "is a directory" : "cannot be read"
         }
-        return switch errno {
-        case ENOENT: "no such file or directory"
-        case EACCES: "permission denied"
-        case ENOTDIR: "a part of the path is not a directory"
-        default: "cannot be read"
-        }
+        return Errno(rawValue: errno).description
     }
 
     private static func saysNothing(_ data: Data) -> Bool {

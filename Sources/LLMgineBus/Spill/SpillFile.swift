@@ -1,6 +1,7 @@
 package import LLMgineCore
 package import NIOCore
 import Synchronization
+import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
@@ -173,8 +174,6 @@ package struct SpillFile: ~Copyable {
     }
 
     private static func failed(_ what: String, in directory: String, _ error: Int32) -> LLMgineError {
-        // The text belongs to the system and is copied at once.
-        let reason = unsafe strerror(error).map { unsafe String(cString: $0) } ?? "error \(error)"
-        return LLMgineError(.storageFailed, "cannot \(what) in \(directory): \(reason)")
+        LLMgineError(.storageFailed, "cannot \(what) in \(directory): \(Errno(rawValue: error))")
     }
 }

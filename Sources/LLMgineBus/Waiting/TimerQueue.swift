@@ -1,3 +1,4 @@
+import HeapModule
 import Synchronization
 
 /// Runs short actions at their time: deadlines of waits and requests, retries, scheduled events.
@@ -7,14 +8,16 @@ import Synchronization
 ///
 /// At most two sleeping tasks, whatever the number of entries; nothing polls. Accurate to the scheduler's wake-up, well under 10 ms.
 package final class TimerQueue: Sendable {
-    fileprivate struct Entry {
+    fileprivate struct Entry: Comparable {
         let due: ContinuousClock.Instant
         let id: UInt64
+
+        static func < (one: Entry, other: Entry) -> Bool { (one.due, one.id) < (other.due, other.id) }
     }
 
     fileprivate struct State {
-        /// A binary heap, earliest first; entries without an action were cancelled, and stay until they come up or are too many.
-        var heap: [Entry] = []
+        /// Entries without an action were cancelled, and stay until they come up or are too many.
+        var heap = Heap<Entry>()
         var actions: [UInt64: @Sendable () -> Void] = [:]
         var nextID: UInt64 = 0
         /// Who will be awake in time, latest first: one for what was far away, and one for what came up since and is due sooner.
@@ -49,7 +52,7 @@ package final class TimerQueue: Sendable {
         let due = min(due, ContinuousClock.now.advanced(by: .horizon))  // nobody can sleep for ever
         let (id, dismissed) = state.withLock { state -> (UInt64, Task<Void, Never>?) in
             state.nextID += 1
-            state.push(Entry(due: due, id: state.nextID))
+            state.heap.insert(Entry(due: due, id: state.nextID))
             state.actions[state.nextID] = action
             guard state.needsSleeper(for: due) else { return (state.nextID, nil) }
             let dismissed = state.sleepers.count < TimerQueue.maximumSleepers ? nil : state.sleepers.removeLast()
@@ -94,11 +97,11 @@ package final class TimerQueue: Sendable {
             state.sleepers.remove(at: index)
             let now = ContinuousClock.now
             var actions: [@Sendable () -> Void] = []
-            while let first = state.heap.first, first.due <= now {
-                state.pop()
+            while let first = state.heap.min, first.due <= now {
+                state.heap.removeMin()
                 if let action = state.actions.removeValue(forKey: first.id) { actions.append(action) }
             }
-            if let next = state.heap.first?.due, state.needsSleeper(for: next) { sleep(until: next, &state) }
+            if let next = state.heap.min?.due, state.needsSleeper(for: next) { sleep(until: next, &state) }
             return actions
         }
         for action in actions { action() }
@@ -109,37 +112,5 @@ extension TimerQueue.State {
     /// Whether nobody will be awake by then.
     fileprivate func needsSleeper(for due: ContinuousClock.Instant) -> Bool { sleepers.last.map { due < $0.due } ?? true }
 
-    fileprivate mutating func push(_ entry: TimerQueue.Entry) {
-        heap.append(entry)
-        var child = heap.count - 1
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard heap[child].due < heap[parent].due else { return }
-            heap.swapAt(child, parent)
-            child = parent
-        }
-    }
-
-    fileprivate mutating func pop() {
-        heap.swapAt(0, heap.count - 1)
-        heap.removeLast()
-        sift(from: 0)
-    }
-
-    private mutating func sift(from start: Int) {
-        var parent = start
-        while true {
-            var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].due < heap[least].due { least = child }
-            guard least != parent else { return }
-            heap.swapAt(parent, least)
-            parent = least
-        }
-    }
-
-    fileprivate mutating func dropCancelled() {
-        let kept = heap.filter { actions[$0.id] != nil }
-        heap = []
-        for entry in kept { push(entry) }
-    }
+    fileprivate mutating func dropCancelled() { heap = Heap(heap.unordered.filter { actions[$0.id] != nil }) }
 }

@@ -1,9 +1,9 @@
 import Glibc
 import LLMgineCore
+import SystemPackage
 
 import struct FoundationEssentials.Data
 import struct FoundationEssentials.URL
-import struct NIOCore.IOError
 
 /// Reads and writes the PEM files of a cluster, with the care that private keys need.
 enum CertificateFile {
@@ -26,13 +26,13 @@ enum CertificateFile {
     /// The whole of a text file. - Throws: `tlsFailure` naming the path and the reason.
     static func read(_ path: String) throws(LLMgineError) -> String {
         var status = stat()
-        guard unsafe stat(path, &status) == 0 else { throw LLMgineError(.tlsFailure, "\(path): \(reason(errno))") }
+        guard unsafe stat(path, &status) == 0 else { throw LLMgineError(.tlsFailure, "\(path): \(Errno(rawValue: errno))") }
         guard status.st_size <= maximumBytes else {
             throw LLMgineError(.tlsFailure, "\(path): has \(status.st_size) bytes, more than a PEM file may have (\(maximumBytes))")
         }
         // Foundation does not pass on why it cannot read a file. The call copies the name.
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw LLMgineError(.tlsFailure, "\(path): \(reason(errno))") }
+        guard descriptor >= 0 else { throw LLMgineError(.tlsFailure, "\(path): \(Errno(rawValue: errno))") }
         close(descriptor)
         guard status.st_mode & S_IFMT != S_IFDIR else { throw LLMgineError(.tlsFailure, "\(path): is a directory") }
         do {
@@ -54,7 +54,7 @@ enum CertificateFile {
         for part in path.split(separator: "/") {
             made += made.isEmpty || made == "/" ? String(part) : "/\(part)"
             guard unsafe mkdir(made, 0o700) == 0 || errno == EEXIST else {
-                throw LLMgineError(.tlsFailure, "\(made): \(reason(errno))")
+                throw LLMgineError(.tlsFailure, "\(made): \(Errno(rawValue: errno))")
             }
         }
     }
@@ -75,7 +75,7 @@ enum CertificateFile {
         let target = force ? "\(path).new" : path
         if force { _ = unsafe unlink(target) }
         let descriptor = unsafe open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, access.mode)
-        guard descriptor >= 0 else { throw LLMgineError(.tlsFailure, "\(target): \(reason(errno))") }
+        guard descriptor >= 0 else { throw LLMgineError(.tlsFailure, "\(target): \(Errno(rawValue: errno))") }
         defer { close(descriptor) }
         let bytes = Array(text.utf8)
         var written = 0
@@ -85,19 +85,10 @@ enum CertificateFile {
                 unsafe Glibc.write(descriptor, $0.baseAddress?.advanced(by: written), bytes.count - written)
             }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw LLMgineError(.tlsFailure, "\(target): \(reason(errno))") }
+            guard count > 0 else { throw LLMgineError(.tlsFailure, "\(target): \(Errno(rawValue: errno))") }
             written += count
         }
-        guard fsync(descriptor) == 0 else { throw LLMgineError(.tlsFailure, "\(target): \(reason(errno))") }
-        if force, unsafe rename(target, path) != 0 { throw LLMgineError(.tlsFailure, "\(path): \(reason(errno))") }
-    }
-
-    private static func reason(_ code: CInt) -> String {
-        switch code {
-        case ENOENT: "no such file or directory"
-        case EACCES: "permission denied"
-        case ENOTDIR: "a part of the path is not a directory"
-        default: IOError(errnoCode: code, reason: "file").description
-        }
+        guard fsync(descriptor) == 0 else { throw LLMgineError(.tlsFailure, "\(target): \(Errno(rawValue: errno))") }
+        if force, unsafe rename(target, path) != 0 { throw LLMgineError(.tlsFailure, "\(path): \(Errno(rawValue: errno))") }
     }
 }

@@ -186,7 +186,7 @@ import Testing
         let error = #expect(throws: LLMgineError(.invalidConfiguration, "")) {
             try NodeSettings.load(file: "/nowhere/node.yaml", environment: [:])
         }
-        #expect(error?.detail == "/nowhere/node.yaml: no such file or directory")
+        #expect(error?.detail == "/nowhere/node.yaml: No such file or directory")
     }
 
     @Test func `say why a file cannot be read`() {
@@ -195,7 +195,7 @@ import Testing
             return error?.detail
         }
         #expect(detail("/tmp") == "/tmp: is a directory")
-        #expect(detail("/dev/null/node.yaml") == "/dev/null/node.yaml: a part of the path is not a directory")
+        #expect(detail("/dev/null/node.yaml") == "/dev/null/node.yaml: Not a directory")
     }
 
     @Test(.enabled(if: geteuid() != 0, "root may read everything"))
@@ -204,7 +204,7 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: file) }
         #expect(FileManager.default.createFile(atPath: file, contents: Data(), attributes: [.posixPermissions: 0]))
         let error = #expect(throws: LLMgineError(.invalidConfiguration, "")) { try NodeSettings.load(file: file, environment: [:]) }
-        #expect(error?.detail == "\(file): permission denied")
+        #expect(error?.detail == "\(file): Permission denied")
     }
 
     @Test func `hold topic permissions as sentences`() throws {

@@ -74,6 +74,6 @@ import Testing
         #expect(refusal { try CertificateAuthority(loading: directory) } == "\(directory)/ca.key: is not the key of \(directory)/ca.pem")
         #expect(
             refusal { try CertificateAuthority(loading: workshop.path("nowhere")) }
-                == "\(workshop.path("nowhere/ca.pem")): no such file or directory")
+                == "\(workshop.path("nowhere/ca.pem")): No such file or directory")
     }
 }

@@ -25,7 +25,7 @@ import X509
     @Test(arguments: ["ca.pem", "node.pem", "node.key"])
     func `are named when one is missing`(file: String) throws {
         try FileManager.default.removeItem(atPath: "\(directory)/\(file)")
-        #expect(refusal { try TLSMaterial(loading: .directory(directory)) } == "\(directory)/\(file): no such file or directory")
+        #expect(refusal { try TLSMaterial(loading: .directory(directory)) } == "\(directory)/\(file): No such file or directory")
     }
 
     @Test(arguments: [("ca.pem", "holds no certificate"), ("node.pem", "holds no certificate"), ("node.key", "holds no private key")])
@@ -46,7 +46,7 @@ import X509
     @Test(.enabled(if: geteuid() != 0, "root may read everything"))
     func `are named when one may not be read`() throws {
         try FileManager.default.setAttributes([.posixPermissions: 0], ofItemAtPath: "\(directory)/node.key")
-        #expect(refusal { try TLSMaterial(loading: .directory(directory)) } == "\(directory)/node.key: permission denied")
+        #expect(refusal { try TLSMaterial(loading: .directory(directory)) } == "\(directory)/node.key: Permission denied")
     }
 
     @Test func `must not be of absurd size`() throws {

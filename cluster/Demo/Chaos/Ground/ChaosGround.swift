@@ -1,6 +1,7 @@
 import Foundation
 import LLMgine
 import LLMgineTestKit
+import SystemPackage
 
 #if canImport(Glibc)
     import Glibc
@@ -85,6 +86,6 @@ struct ChaosGround: Codable, Equatable {
         unsafe pthread_sigmask(SIG_SETMASK, &none, nil)
         var argv = unsafe arguments.map { unsafe strdup($0) } + [nil]
         unsafe execv(unshare, &argv)
-        throw LLMgineError(.invalidArgument, "\(unshare) cannot be started: error \(errno) of the system")
+        throw LLMgineError(.invalidArgument, "\(unshare) cannot be started: \(Errno(rawValue: errno))")
     }
 }
