@@ -86,6 +86,7 @@ final class ApprovalDesk: Sendable {
         guard let expires = approval.expires else { return }
         let timer = timers.schedule(at: WallClock.instant(of: expires)) { [weak self, weak bus] in
             guard let self, let bus else { return }
+            // Unstructured because a timer's action must not block; it ends with the announcement.
             Task { try? await self.conclude(ApprovalResult(id: approval.id, status: .expired), on: bus) }
         }
         let isGone = state.withLock { state in
@@ -97,6 +98,7 @@ final class ApprovalDesk: Sendable {
 
     /// Runs somebody's own way to decide, for as long as the approval is pending.
     func run(_ id: ApprovalID, on bus: MessageBus, _ handler: @escaping @Sendable () async throws -> ApprovalDecision) {
+        // Unstructured because whoever asked does not wait here; the end of the approval cancels it.
         let task = Task { [weak self, weak bus] in
             let result: ApprovalResult
             do {
@@ -168,6 +170,7 @@ final class ApprovalDesk: Sendable {
         store?.note(.approvalGone(id))
         bus.observe("Approval", entry.approval, [.init("status", "withdrawn")])
         entry.verdict.settle(.failure(LLMgineError(.cancelled, "nobody waits for the approval \(id) any more")))
+        // Unstructured because a cancelled asker's task cannot publish; it ends with the publish.
         Task { _ = try? await bus.publish(ApprovalWithdrawnEvent(id: id), options: PublishOptions(session: entry.approval.session)) }
     }
 
