@@ -17,7 +17,7 @@ struct ChaosReport {
               network         \(network)\(ground.noNetwork.map { " (no namespaces: \($0))" } ?? "")
               full disks      \(ground.noDisk.map { "skipped: no disk of its own for the journal: \($0)" } ?? "of \(ChaosDisk.kilobytes) KiB, for the journal of \(Chaos.name(Chaos.durableNode))")
               troubles        \(struck)
-              certificates    \(troubles.rotationsInEffect) rotations in effect, \(verdict.renewals) link ends renewed, \(troubles.linksLostInRotations) links lost meanwhile
+              certificates    \(troubles.rotationsInEffect) rotations in effect, \(verdict.renewals) link ends renewed, \(linksLostText) link ends lost meanwhile
               at most once    \(identity)
               at least once   \(kept.identity); rejected \(kept.rejected), had again by a later life \(kept.redelivered)
               durable         \(durable.identity); rejected \(durable.rejected), had again by a later life \(durable.redelivered), refused by the journal \(verdict.refused), of these handled \(verdict.refusedButHandled)
@@ -25,6 +25,14 @@ struct ChaosReport {
               links restored  \(verdict.resumes) ways, the slowest after \(resume) ms; the next trouble came first \(verdict.resumesInterrupted) times
 
             """
+    }
+
+    private var linksLost: [(key: String, value: Int)] { troubles.linksLostInRotations.sorted { $0.key < $1.key } }
+
+    /// Their number, and why in brackets.
+    private var linksLostText: String {
+        let count = linksLost.reduce(0) { $0 + $1.value }
+        return count == 0 ? "0" : "\(count) (\(linksLost.map { "\($0.key): \($0.value)" }.joined(separator: "; ")))"
     }
 
     /// In milliseconds.
@@ -52,7 +60,8 @@ struct ChaosReport {
         for kind in ChaosTrouble.Kind.allCases { count(kind.rawValue, troubles.counts[kind] ?? 0) }
         count("rotations_in_effect", troubles.rotationsInEffect)
         count("links_renewed", verdict.renewals)
-        count("links_lost_in_rotations", troubles.linksLostInRotations)
+        count("links_lost_in_rotations", linksLost.reduce(0) { $0 + $1.value })
+        object["links_lost_in_rotations_why"] = .object(JSONObject(linksLost.map { ($0.key, .integer(Int64($0.value))) }))
         count("lives", verdict.lives)
         count("clean_ends", verdict.cleanEnds)
         count("links", verdict.links)

@@ -34,7 +34,8 @@ final class ChaosHistory: Sendable {
         /// For each node, when an event of its was last noted as such.
         var arrivals: [Int: Int] = [:]
         var renewals = 0
-        var closures = 0
+        /// For each reason, how many links have ended.
+        var closures: [String: Int] = [:]
     }
 
     private let file: FileHandle
@@ -76,13 +77,14 @@ final class ChaosHistory: Sendable {
     /// Which of the links to a peer is the current one.
     func label(of peer: Int) -> Int { state.withLock { $0.labels[peer] ?? 0 } }
 
-    func linkChanged(_ peer: Int, isUp: Bool, lost: Int) {
+    /// - Parameter ending: why the link has ended; nil if it came up.
+    func linkChanged(_ peer: Int, ending: String?, lost: Int) {
         let label = state.withLock { state in
             state.labels[peer, default: 0] += 1
-            if !isUp { state.closures += 1 }
+            if let ending { state.closures[ending, default: 0] += 1 }
             return state.labels[peer] ?? 0
         }
-        write("l", peer, label, isUp ? 1 : 0, lost)
+        write("l", peer, label, ending == nil ? 1 : 0, lost)
     }
 
     /// An event of a peer came.
@@ -101,8 +103,8 @@ final class ChaosHistory: Sendable {
         write("m", peer)
     }
 
-    /// How many links have gone on with other certificates, and how many have ended.
-    var links: (renewals: Int, closures: Int) { state.withLock { ($0.renewals, $0.closures) } }
+    /// How many links have gone on with other certificates, and how many have ended why.
+    var links: (renewals: Int, closures: [String: Int]) { state.withLock { ($0.renewals, $0.closures) } }
 
     /// The time that all processes of a machine share, in microseconds.
     static var time: Int { Int(NIODeadline.now().uptimeNanoseconds / 1000) }
@@ -126,8 +128,10 @@ struct ChaosLog: LogHandler {
         guard let peer = fields["peer"].flatMap({ Chaos.number(of: "\($0)") }) else { return }
         switch "\(event.message)" {
         case "link renewed": history.linkRenewed(peer)
-        case "peer linked": history.linkChanged(peer, isUp: true, lost: 0)
-        case "link closed": history.linkChanged(peer, isUp: false, lost: fields["lost"].flatMap { Int("\($0)") } ?? 0)
+        case "peer linked": history.linkChanged(peer, ending: nil, lost: 0)
+        case "link closed":
+            history.linkChanged(
+                peer, ending: fields["reason"].map { "\($0)" } ?? "", lost: fields["lost"].flatMap { Int("\($0)") } ?? 0)
         default: break
         }
     }

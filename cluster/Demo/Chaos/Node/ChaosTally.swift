@@ -12,6 +12,6 @@ struct ChaosTally: Codable, Sendable {
     var refused = 0
     /// Links that went on with other certificates.
     var renewals = 0
-    /// Links that ended.
-    var closures = 0
+    /// Links that ended, by why.
+    var closures: [String: Int] = [:]
 }

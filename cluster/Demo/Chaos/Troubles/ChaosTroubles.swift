@@ -9,8 +9,8 @@ struct ChaosTroubles {
     private(set) var counts: [ChaosTrouble.Kind: Int] = [:]
     /// Rotations after which all links of the node went on with the new certificates.
     private(set) var rotationsInEffect = 0
-    /// Links that ended during rotations, if only in the aftermath of what struck before.
-    private(set) var linksLostInRotations = 0
+    /// Link ends that were lost during rotations, by why, if only in the aftermath of what struck before.
+    private(set) var linksLostInRotations: [String: Int] = [:]
     /// When links and processes were in trouble, for the checker.
     private(set) var times = ChaosTimes()
 
@@ -130,7 +130,11 @@ struct ChaosTroubles {
         }
         if isInEffect { rotationsInEffect += 1 } else { progress("not all links have gone on with the new certificates") }
         let after = try await arena.tallies()
-        linksLostInRotations += zip(before, after).reduce(0) { $0 + $1.1.closures - $1.0.closures }
+        for (before, after) in zip(before, after) {
+            for (reason, count) in after.closures where count > before.closures[reason] ?? 0 {
+                linksLostInRotations[reason, default: 0] += count - (before.closures[reason] ?? 0)
+            }
+        }
     }
 
     /// Fills the disk of the journal until durable publishes are refused, and a while longer; then they must be accepted again.
