@@ -28,6 +28,11 @@ public struct TopicFilter: Sendable {
     public func matches(_ topic: Topic) -> Bool {
         let filter = text.utf8.span
         let topic = topic.text.utf8.span
+        guard hasWildcard else {
+            guard filter.count == topic.count else { return false }
+            for index in filter.indices where filter[index] != topic[index] { return false }
+            return true
+        }
         var at = 0  // in the filter
         var position = 0  // in the topic
         while at < filter.count, position < topic.count {

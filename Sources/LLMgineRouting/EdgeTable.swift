@@ -6,7 +6,7 @@ struct EdgeTable: Sendable {
     private struct Slot: Sendable {
         var token: UInt64 = 0
         var parent: UInt32 = 0
-        var child: UInt32 = 0  // 0: the slot is free, since the root is nobody's child
+        var child: UInt32 = 0  // 0: the slot is free, since the root is nobody's child, and leaves have a bit of their own
     }
 
     private struct Page: Sendable {
@@ -64,17 +64,17 @@ struct EdgeTable: Sendable {
         pages[Int(directory[place(hash)])].insert(Slot(token: token, parent: parent, child: child), hash: hash)
     }
 
+    /// Lets a branch that is there lead elsewhere.
+    mutating func update(_ child: UInt32, of parent: UInt32, token: UInt64) {
+        guard let (page, slot) = find(of: parent, token: token) else { return }
+        pages[page].slots[slot].child = child
+    }
+
     /// Takes a branch out, closing the gap in its probe sequence.
     mutating func remove(of parent: UInt32, token: UInt64) {
-        let hash = EdgeTable.hash(parent, token)
-        let page = Int(directory[place(hash)])
+        guard let (page, found) = find(of: parent, token: token) else { return }
+        var gap = found
         let mask = pages[page].slots.count - 1
-        var gap = Int(truncatingIfNeeded: hash) & mask
-        while pages[page].slots[gap].token != token || pages[page].slots[gap].parent != parent {
-            guard pages[page].slots[gap].child != 0 else { return }
-            gap = (gap + 1) & mask
-        }
-        guard pages[page].slots[gap].child != 0 else { return }
         var next = (gap + 1) & mask
         while pages[page].slots[next].child != 0 {
             let slot = pages[page].slots[next]
@@ -87,6 +87,19 @@ struct EdgeTable: Sendable {
         }
         pages[page].slots[gap] = Slot()
         pages[page].count -= 1
+    }
+
+    private func find(of parent: UInt32, token: UInt64) -> (page: Int, slot: Int)? {
+        let hash = EdgeTable.hash(parent, token)
+        let page = Int(directory[place(hash)])
+        let mask = pages[page].slots.count - 1
+        var at = Int(truncatingIfNeeded: hash) & mask
+        while pages[page].slots[at].child != 0 {
+            let slot = pages[page].slots[at]
+            if slot.token == token, slot.parent == parent { return (page, at) }
+            at = (at + 1) & mask
+        }
+        return nil
     }
 
     private func place(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash >> UInt64(64 - depth)) }

@@ -5,6 +5,9 @@ public import struct LLMgineCore.TopicFilter
 ///
 /// Tokens are known by their 64-bit FNV-1a only. Two tokens of one node that share a hash share a branch; the trie compares texts once per
 /// leaf, so a collision costs a comparison and never a wrong delivery.
+///
+/// The end of a filter that no other one goes on from has no node: its leaves hang at the branch itself, for most filters end so, and among a million of
+/// them each node is a cache miss.
 @usableFromInline package struct TokenTree: Sendable {
     private struct Node: Sendable {
         /// The branch for `*`, 0 for none. Links the free list in a node that is not in use.
@@ -20,10 +23,17 @@ public import struct LLMgineCore.TopicFilter
     }
 
     /// Where the leaves of a filter hang.
-    package struct Place: Sendable {
-        let node: UInt32
-        let isTail: Bool
+    package enum Place: Sendable {
+        /// Those of a filter that ends at a node.
+        case node(UInt32)
+        /// Those of a filter that goes on with `>` from a node.
+        case tail(UInt32)
+        /// Those of a filter that ends at a branch without a node.
+        case branch(parent: UInt32, token: UInt64)
     }
+
+    /// Where a branch leads: to a node, or to leaves, which have this bit.
+    private static let leaves: UInt32 = 1 << 31
 
     private enum Step {
         case literal(UInt64)
@@ -41,8 +51,20 @@ public import struct LLMgineCore.TopicFilter
 
     /// The first leaf at a place, 0 for none.
     package subscript(place: Place) -> UInt32 {
-        get { place.isTail ? nodes[place.node].tail : nodes[place.node].exact }
-        set { if place.isTail { nodes[place.node].tail = newValue } else { nodes[place.node].exact = newValue } }
+        get {
+            switch place {
+            case .node(let node): nodes[node].exact
+            case .tail(let node): nodes[node].tail
+            case .branch(let parent, let token): edges.child(of: parent, token: token) & ~TokenTree.leaves
+            }
+        }
+        set {
+            switch place {
+            case .node(let node): nodes[node].exact = newValue
+            case .tail(let node): nodes[node].tail = newValue
+            case .branch(let parent, let token): edges.update(newValue | TokenTree.leaves, of: parent, token: token)
+            }
+        }
     }
 
     /// The place of a filter, if the way to it exists.
@@ -52,12 +74,18 @@ public import struct LLMgineCore.TopicFilter
         TokenTree.steps(filter) { step, isLast in
             switch step {
             case .tail:
-                found = Place(node: node, isTail: true)
+                found = .tail(node)
                 return false
             case .star: node = nodes[node].star
-            case .literal(let token): node = edges.child(of: node, token: token)
+            case .literal(let token):
+                let child = edges.child(of: node, token: token)
+                if child & TokenTree.leaves != 0 {
+                    if isLast { found = .branch(parent: node, token: token) }
+                    return false
+                }
+                node = child
             }
-            if node != 0, isLast { found = Place(node: node, isTail: false) }
+            if node != 0, isLast { found = .node(node) }
             return node != 0
         }
         return found
@@ -66,10 +94,10 @@ public import struct LLMgineCore.TopicFilter
     /// The place of a filter, with the way to it made.
     package mutating func make(_ filter: TopicFilter) -> Place {
         var node: UInt32 = 0
-        var isTail = false
-        TokenTree.steps(filter) { step, _ in
+        var place: Place?
+        TokenTree.steps(filter) { step, isLast in
             switch step {
-            case .tail: isTail = true
+            case .tail: place = .tail(node)
             case .star:
                 if nodes[node].star == 0 {
                     let fresh = allocate()
@@ -79,15 +107,26 @@ public import struct LLMgineCore.TopicFilter
             case .literal(let token):
                 var child = edges.child(of: node, token: token)
                 if child == 0 {
-                    child = allocate()
+                    child = isLast ? TokenTree.leaves : allocate()
                     edges.insert(child, of: node, token: token)
                     nodes[node].children += 1
+                }
+                if child & TokenTree.leaves != 0 {
+                    guard !isLast else {
+                        place = .branch(parent: node, token: token)
+                        return false
+                    }
+                    // This filter goes on where others end.
+                    let fresh = allocate()
+                    nodes[fresh].exact = child & ~TokenTree.leaves
+                    edges.update(fresh, of: node, token: token)
+                    child = fresh
                 }
                 node = child
             }
             return true
         }
-        return Place(node: node, isTail: isTail)
+        return place ?? .node(node)
     }
 
     /// Takes away the nodes on the way to a filter that lead nowhere any more.
@@ -103,10 +142,10 @@ public import struct LLMgineCore.TopicFilter
             }
             guard node != 0 else { return false }
             way.append((parent, step, node))
-            return true
+            return node & TokenTree.leaves == 0
         }
         for (parent, step, node) in way.reversed() {
-            guard nodes[node].isEmpty else { return }
+            guard isEmpty(node) else { return }
             switch step {
             case .tail: break
             case .star: nodes[parent].star = 0
@@ -114,9 +153,15 @@ public import struct LLMgineCore.TopicFilter
                 edges.remove(of: parent, token: token)
                 nodes[parent].children -= 1
             }
+            guard node & TokenTree.leaves == 0 else { continue }
             nodes[node].star = free
             free = node
         }
+    }
+
+    /// Whether a branch leads nowhere any more.
+    private func isEmpty(_ child: UInt32) -> Bool {
+        child & TokenTree.leaves == 0 ? nodes[child].isEmpty : child == TokenTree.leaves
     }
 
     /// Gives the first leaf of every place whose hashes agree with the topic.
@@ -140,6 +185,10 @@ public import struct LLMgineCore.TopicFilter
             node = edges.child(of: node, token: tokens.hashes[level])
             guard node != 0 else { return }
             level += 1
+            if node & TokenTree.leaves != 0 {
+                if level == tokens.count { body(node & ~TokenTree.leaves) }
+                return
+            }
         }
     }
 

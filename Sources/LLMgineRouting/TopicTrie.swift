@@ -9,14 +9,24 @@ public import struct LLMgineCore.TopicFilter
     /// The values of one filter. Filters that hang at one place because their hashes collide are chained.
     @usableFromInline struct Leaf: Sendable {
         @usableFromInline var filter: TopicFilter
-        @usableFromInline var values: [Value]
+        /// The first value; nil in the free list. Here and not in the array, because most filters have one, and memory of its own would cost a
+        /// look-up another cache miss.
+        @usableFromInline var first: Value?
+        @usableFromInline var others: [Value] = []
         /// The next leaf of the chain, or of the free list; 0 ends both.
         @usableFromInline var next: UInt32
 
-        @usableFromInline init(filter: TopicFilter, values: [Value], next: UInt32) {
+        @usableFromInline init(filter: TopicFilter, value: Value, next: UInt32) {
             self.filter = filter
-            self.values = values
+            self.first = value
             self.next = next
+        }
+
+        var count: Int { first == nil ? 0 : 1 + others.count }
+
+        mutating func removeAll(where predicate: (Value) -> Bool) {
+            others.removeAll(where: predicate)
+            if let value = first, predicate(value) { first = others.isEmpty ? nil : others.removeFirst() }
         }
     }
 
@@ -40,20 +50,20 @@ public import struct LLMgineCore.TopicFilter
         let place = tree.make(filter)
         let head = tree[place]
         if let leaf = leaf(of: filter, from: head) {
-            leaves[leaf - 1].values.append(value)
+            leaves[leaf - 1].others.append(value)
         } else {
-            tree[place] = allocate(Leaf(filter: filter, values: [value], next: head))
+            tree[place] = allocate(Leaf(filter: filter, value: value, next: head))
         }
     }
 
     /// Removes the values under exactly this filter that the predicate names. - Returns: how many went.
     @discardableResult package mutating func remove(where predicate: (Value) -> Bool, for filter: TopicFilter) -> Int {
         guard let place = tree.find(filter), let leaf = leaf(of: filter, from: tree[place]) else { return 0 }
-        let before = leaves[leaf - 1].values.count
-        leaves[leaf - 1].values.removeAll(where: predicate)
-        let removed = before - leaves[leaf - 1].values.count
+        let before = leaves[leaf - 1].count
+        leaves[leaf - 1].removeAll(where: predicate)
+        let removed = before - leaves[leaf - 1].count
         count -= removed
-        if leaves[leaf - 1].values.isEmpty { unlink(leaf, at: place, of: filter) }
+        if leaves[leaf - 1].first == nil { unlink(leaf, at: place, of: filter) }
         return removed
     }
 
@@ -69,7 +79,8 @@ public import struct LLMgineCore.TopicFilter
             while leaf != 0 {
                 // Hashes led here; the texts decide.
                 if leaves[leaf - 1].filter.matches(topic) {
-                    for value in leaves[leaf - 1].values { body(value) }
+                    if let value = leaves[leaf - 1].first { body(value) }
+                    for value in leaves[leaf - 1].others { body(value) }
                 }
                 leaf = leaves[leaf - 1].next
             }
