@@ -109,6 +109,7 @@ extension Outbox {
     mutating func turnAway(_ place: Int) {
         guard !queues[place].hasTurnedAway else { return }
         queues[place].hasTurnedAway = true
+        flows[place / 4].turn &+= 1
         turnedAway.append(place)
     }
 

@@ -178,7 +178,7 @@ package struct Outbox: ~Copyable {
         guard !turnedAway.isEmpty else { return [] }
         return ids.compactMap { id in
             guard let slot = slots[id], isTurningAway(slot), let deadline = flows[slot].whenFull.blockDeadline else { return nil }
-            return PublisherHold.Holder(flow: id, deadline: deadline)
+            return PublisherHold.Holder(flow: id, deadline: deadline, turn: flows[slot].turn)
         }
     }
 

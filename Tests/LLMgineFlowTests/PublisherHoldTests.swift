@@ -32,6 +32,16 @@ import Testing
         #expect(hold.overdue([], at: .seconds(1)) == [])
     }
 
+    @Test func `gives one that had room while others were waited for its whole time once more`() {
+        var hold = PublisherHold()
+        let (stuck, busy) = (Holder(flow: 1, deadline: .seconds(1), turn: 7), Holder(flow: 2, deadline: .seconds(1), turn: 7))
+        #expect(hold.end(of: [stuck, busy], at: .zero) == .seconds(1))
+        let again = Holder(flow: 2, deadline: .seconds(1), turn: 8)
+        hold.begin(with: [stuck, again], at: .milliseconds(900))
+        #expect(hold.overdue([stuck, again], at: .seconds(1)) == [1])
+        #expect(hold.end(of: [again], at: .seconds(1)) == .milliseconds(1900))
+    }
+
     @Test func `waits for nobody without a deadline`() {
         var hold = PublisherHold()
         let holder = Holder(flow: 1, deadline: .zero)

@@ -159,7 +159,7 @@ import Testing
     @Test func `makes them wait when it is full, and lets the oldest go once its subscriber is demoted`() throws {
         try link.fill(1...6)
         #expect(try link.append(7) == .paced(GrantPace.longestRest))
-        #expect(link.holders(flows: [1]) == [.init(flow: 1, deadline: .seconds(5))])
+        #expect(link.holders(flows: [1]) == [.init(flow: 1, deadline: .seconds(5), turn: 1)])
         #expect(link.demoted(flows: [1]) == [1])
         try link.fill(7...8)
         #expect(try link.append(9) == .queued(evicted: 1, rejected: 0))

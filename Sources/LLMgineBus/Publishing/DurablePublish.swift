@@ -14,6 +14,7 @@ final class DurablePublish {
     private let encoded: EncodedMessage
     private let extras: MessageExtras?
     private var receipt: PublishReceipt
+    private var failures = LinkFailures()
     /// Obligations whose copy nobody has yet, one a copy.
     private var open: [String] = []
 
@@ -49,30 +50,49 @@ final class DurablePublish {
 
     /// All that have room first, so that nobody waits for those that have none.
     private func send() async throws(LLMgineError) {
-        var full: [(LocalCopy, since: ContinuousClock.Instant)] = []
+        var full: [(LocalCopy, since: HoldStart)] = []
         var stages = route.isStaged ? HandlerStages(of: bus) : nil
         for subscriber in locals {
             let copy = localCopy(for: subscriber, at: stages?.place(for: subscriber))
-            if !offer(copy) { full.append((copy, since: .now)) }
+            if !offer(copy) { full.append((copy, since: HoldStart(subscriber.mailbox))) }
         }
         receipt.matched += full.count
-        var fullRemotes: [HeldRemote] = []
-        var failures: (count: Int, last: LLMgineError?) = (0, nil)
+        var heldRemotes: [HeldRemote] = []
         for remote in route.remotes {
-            do throws(LLMgineError) {
-                if try !offer(to: remote) { fullRemotes.append(HeldRemote(remote)) }
-            } catch {
-                failures = (failures.count + 1, error)
-                receipt.matched += 1
-                receipt.rejected += 1
-                refused(remote.obligation)
+            let before = receipt
+            let held = bus.offer(message, number: id.sequence, to: [remote], &receipt, &failures)
+            if held.isEmpty { note(since: before, remote.obligation) } else { heldRemotes += held }
+        }
+        var heldGroups: [(GroupPublish, obligation: String?)] = []
+        for group in route.groups {
+            let (before, obligation) = (receipt, group.obligation(for: message, on: bus.node))
+            var publish = groupPublish(as: obligation)
+            if publish.offer(to: group, &receipt, &failures) {
+                note(since: before, obligation)
+            } else {
+                heldGroups.append((publish, obligation))
             }
         }
-        receipt.matched += fullRemotes.count
-        if let failure = failures.last, failures.count == receipt.matched, route.groups.isEmpty { throw failure }
-        for group in route.groups { try await send(to: group) }
-        for remote in fullRemotes { try await insist(on: remote) }
+        for held in heldRemotes {
+            let before = unmatched
+            failures.note(try await bus.insist(on: held, message, id.sequence, &receipt), &receipt)
+            note(since: before, held.remote.obligation)
+        }
+        for (var publish, obligation) in heldGroups {
+            let before = unmatched
+            try await publish.insist(on: bus, &receipt, &failures)
+            note(since: before, obligation)
+        }
         for (copy, since) in full { try await insist(on: copy, since: since) }
+        try failures.check(receipt)
+    }
+
+    /// With copies that the journal keeps for the group, if it does.
+    private func groupPublish(as obligation: String?) -> GroupPublish {
+        guard let obligation else { return GroupPublish(encoded, over: message, number: id.sequence, extras: extras) }
+        return GroupPublish(encoded, over: message, number: id.sequence, extras: extras) { [late, journal] in
+            $0.offer(kept: late, for: obligation, by: journal, at: nil)
+        }
     }
 
     /// The receipt without the match that is insisted on, which it counts already.
@@ -91,8 +111,8 @@ final class DurablePublish {
         let offer: () -> SubscriberOffer
     }
 
-    private func localCopy(for subscriber: AnySubscriber, at place: StagePlace?, as obligation: String? = nil) -> LocalCopy {
-        guard let obligation = obligation ?? subscriber.obligation(on: bus.node) else {
+    private func localCopy(for subscriber: AnySubscriber, at place: StagePlace?) -> LocalCopy {
+        guard let obligation = subscriber.obligation(on: bus.node) else {
             let extras =
                 place.map {
                     MessageExtras(headers: message.headers, trace: message.trace, timeToLive: message.timeToLive, place: $0)
@@ -121,66 +141,14 @@ final class DurablePublish {
         return true
     }
 
-    private func insist(on copy: LocalCopy, since first: ContinuousClock.Instant? = nil) async throws(LLMgineError) {
+    private func insist(on copy: LocalCopy, since start: HoldStart) async throws(LLMgineError) {
         let before = unmatched
-        try await bus.insist(on: copy.subscriber, since: first, &receipt, copy.offer) {
+        try await bus.insist(on: copy.subscriber, since: start, &receipt, copy.offer) {
             SpillCopy(message: encoded, sequence: id.sequence, extras: extras)
         } refused: {
             copy.subscriber.keep(refused: message, id)
         }
         note(since: before, copy.obligation)
-    }
-
-    // MARK: Other nodes
-
-    /// - Returns: false if there is no room.
-    /// - Throws: why no link may carry it.
-    private func offer(to remote: any RemoteRoute) throws(LLMgineError) -> Bool {
-        let before = receipt
-        let offer = remote.offer(message, sequence: id.sequence)
-        if case .failed(let error) = offer { throw error }
-        if offer.isHeld { return false }
-        receipt.matched += 1
-        receipt.count(offer)
-        note(since: before, remote.obligation)
-        return true
-    }
-
-    private func insist(on held: HeldRemote) async throws(LLMgineError) {
-        let before = unmatched
-        try await bus.insist(on: held, message, id.sequence, &receipt)
-        note(since: before, held.remote.obligation)
-    }
-
-    // MARK: Groups
-
-    /// One member gets it: whoever has room, in turn.
-    private func send(to group: RouteGroup) async throws(LLMgineError) {
-        guard let obligation = group.obligation(for: message, on: bus.node) else {
-            return try await bus.publish(
-                encoded, over: message, number: id.sequence, extras: extras, to: group, receipt: &receipt)
-        }
-        let locals = group.locals(for: message)
-        let round = GroupRound(
-            members: locals.count + group.remotes.count, turn: group.turn.add(1, ordering: .relaxed).newValue)
-        for index in round {
-            if index < locals.count {
-                guard locals[index].mailbox.room > 0 else { continue }
-                if offer(localCopy(for: locals[index], at: nil, as: obligation)) { return }
-            } else {
-                let remote = group.remotes[index - locals.count]
-                guard remote.credit(for: message.priority) > 0 else { continue }
-                // Another member's node may well take it.
-                do throws(LLMgineError) { if try offer(to: remote) { return } } catch { continue }
-            }
-        }
-        // Nobody has room: wait for the one whose turn it is.
-        receipt.matched += 1
-        if round.first < locals.count {
-            try await insist(on: localCopy(for: locals[round.first], at: nil, as: obligation))
-        } else {
-            try await insist(on: HeldRemote(group.remotes[round.first - locals.count]))
-        }
     }
 
     // MARK: The journal

@@ -11,16 +11,16 @@ extension MessageBus {
     /// A handler that publishes to its own full queue does not wait: nobody but itself could make room. Its subscription is demoted at once. So is one
     /// whose handler waits for the caller.
     /// - Parameters:
-    ///   - first: when it first held this event back, from which its deadline counts. Default: now.
+    ///   - start: when it first held this event back, from which its deadline counts unless its queue has moved since. Default: now.
     ///   - copy: the event as it goes to the disk, for a subscription that asks for that; nil if it does not encode.
     func insist(
-        on subscriber: AnySubscriber, since first: ContinuousClock.Instant? = nil, _ receipt: inout PublishReceipt,
+        on subscriber: AnySubscriber, since start: HoldStart? = nil, _ receipt: inout PublishReceipt,
         _ attempt: () -> SubscriberOffer,
         copy: () -> SpillCopy?, refused: () -> Void
     ) async throws(LLMgineError) {
         if let line = subscriber.spill { return await spill(copy(), to: subscriber, by: line, &receipt, refused: refused) }
         let mailbox = subscriber.mailbox
-        let first = first ?? .now
+        let first = start?.begin(mailbox) ?? .now
         let started = receipt.uncounted(since: first)
         let end = first.advanced(bySaturating: subscriber.options.queue.deadline)
         var hasWaited = false
@@ -96,34 +96,38 @@ extension MessageBus {
 
     /// The same for a link, which the receipt counts as a match.
     func insist(on held: HeldRemote, _ message: Message, _ number: UInt64, _ receipt: inout PublishReceipt)
-        async throws(LLMgineError)
+        async throws(LLMgineError) -> HeldEnd
     {
         heldBack.add(1, ordering: .relaxed)
         defer { heldBack.subtract(1, ordering: .relaxed) }
-        let (remote, since) = (held.remote, held.since)
-        let started = receipt.uncounted(since: since)
-        var hold = held.hold
+        var held = held
+        let remote = held.remote
+        let started = receipt.uncounted(since: held.begin())
         while true {
             let offer = remote.offer(message, sequence: number)
             // Nobody holds it if there has been room since.
-            let end = hold.end(of: remote.holders, at: .now - since).map { since.advanced(bySaturating: $0) }
+            let end = held.end()
             switch offer {
             case .failed(let error):
+                receipt.waited += ContinuousClock.now - started
+                return .failed(error)
+            case .closed:
+                receipt.waited += ContinuousClock.now - started
+                return .closed
+            case .accepted, .refused:
                 receipt.count(offer)
                 receipt.waited += ContinuousClock.now - started
-                if receipt.matched == 1 { throw error }  // nobody else could have it
-                return
+                return .counted
             case .full:
-                if let outcome = await remote.spill(message, sequence: number) { return receipt.count(outcome) }
+                if let outcome = await remote.spill(message, sequence: number) {
+                    if case .ended = outcome { return .closed }
+                    receipt.count(outcome)
+                    return .counted
+                }
                 guard let end, try await !wait(until: end, wait: remote.waitForRoom, giveUp: { remote.giveUp($0) }) else { continue }
             case .paced(let rest): try await pause(until: min(end ?? .now + rest, .now + rest))
-            case .accepted, .closed:
-                receipt.count(offer)
-                receipt.waited += ContinuousClock.now - started
-                return
             }
-            let overdue = hold.overdue(remote.holders, at: .now - since)
-            if !overdue.isEmpty { receipt.slow += remote.demote(overdue) }
+            receipt.slow += held.demoteOverdue()
         }
     }
 
@@ -131,61 +135,6 @@ extension MessageBus {
     private func pause(until end: ContinuousClock.Instant) async throws(LLMgineError) {
         do { try await Task.sleep(until: end, clock: .continuous) } catch {
             throw LLMgineError(.cancelled, "the publishing task was cancelled while it kept to the pace of a subscription")
-        }
-    }
-
-    /// Offers an event to one member of a queue group: whoever has room, in turn, and this node's own members first among equals.
-    func publish(
-        _ message: EncodedMessage, over wire: Message, number: UInt64, extras: MessageExtras?, to group: RouteGroup,
-        receipt: inout PublishReceipt
-    ) async throws(LLMgineError) {
-        let locals = group.locals.filter { $0.sees(message.message.session) && $0.takes(eventType: message.message.eventType) }
-        let members = locals.count + group.remotes.count
-        guard members > 0 else { return }
-        receipt.matched += 1
-        let round = GroupRound(members: members, turn: group.turn.add(1, ordering: .relaxed).newValue)
-        for index in round {
-            if index < locals.count {
-                guard locals[index].mailbox.room > 0,
-                    case .accepted(let evicted) = locals[index].mailbox.offer(message, sequence: number, extras: extras)
-                else { continue }
-                receipt.accepted += 1
-                receipt.evicted += evicted
-                return
-            }
-            let remote = group.remotes[index - locals.count]
-            guard remote.credit(for: message.message.priority) > 0,
-                case .accepted(let evicted, let rejected) = remote.offer(wire, sequence: number)
-            else {
-                continue
-            }
-            receipt.accepted += 1
-            receipt.evicted += evicted
-            receipt.rejected += rejected
-            return
-        }
-        // Nobody has room: wait for the one whose turn it is.
-        receipt.matched -= 1
-        let index = round.first
-        if index < locals.count {
-            receipt.matched += 1
-            let offer = locals[index].mailbox.offer(message, sequence: number, extras: extras)
-            if case .full = offer {
-                let id = receipt.id
-                try await insist(on: locals[index], &receipt) {
-                    locals[index].mailbox.offer(message, sequence: number, extras: extras)
-                } copy: {
-                    SpillCopy(message: message, sequence: number, extras: extras)
-                } refused: {
-                    locals[index].keep(refused: message.message, id)
-                }
-            } else {
-                receipt.matched -= 1
-                receipt.count(offer)
-            }
-        } else {
-            receipt.matched += 1
-            try await insist(on: HeldRemote(group.remotes[index - locals.count]), wire, number, &receipt)
         }
     }
 

@@ -116,7 +116,7 @@ extension MessageBus {
         switch offer {
         case .full, .paced: return nil
         case .failed(let error): throw error
-        case .accepted, .closed:
+        case .accepted, .refused, .closed:
             var receipt = PublishReceipt(
                 id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number), matched: 1)
             receipt.count(offer)
@@ -150,15 +150,15 @@ extension MessageBus {
             }
             return subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
         }
-        var late: [(AnySubscriber, since: ContinuousClock.Instant)] = []
+        var late: [(AnySubscriber, since: HoldStart)] = []
         for subscriber in route.locals {
             guard let offer = offer(subscriber) else { continue }
             receipt.count(offer)
-            if case .full = offer { late.append((subscriber, since: .now)) }
+            if case .full = offer { late.append((subscriber, since: HoldStart(subscriber.mailbox))) }
         }
         if let encoded, !route.isPlain {
             try await finish(
-                publishing: encoded, over: encoded.message, number: number, extras: extras, route: route, receipt: &receipt)
+                publishing: encoded, over: encoded.message, number: number, route: route, receipt: &receipt, extras: { _ in extras })
         }
         for (subscriber, since) in late {
             let id = receipt.id
@@ -222,23 +222,22 @@ extension MessageBus {
         var receipt = PublishReceipt(id: MessageID(node: identity.node, incarnation: identity.incarnation, sequence: number))
         if let filters = route.filters, !filters.admits(PublishedEvent(message)) { return receipt }
         if route.locals.isEmpty, route.groups.isEmpty {
-            let held = try offer(message, number: number, to: route.remotes, receipt: &receipt)
-            for remote in held { try await insist(on: remote, message, number, &receipt) }
+            try await send(message, number: number, to: route.remotes, &receipt)
             return receipt
         }
         let extras = MessageExtras(headers: plain.headers, trace: plain.trace, timeToLive: plain.timeToLive)
         let encoded = EncodedMessage(plain, origin: leaf?.origin)
         var stages = route.isStaged ? HandlerStages(of: self) : nil
-        var late: [(AnySubscriber, MessageExtras?, since: ContinuousClock.Instant)] = []
+        var late: [(AnySubscriber, MessageExtras?, since: HoldStart)] = []
         for subscriber in route.locals where subscriber.takes(eventType: message.eventType) {
             if let leaf, subscriber.options.relaysFor == leaf.leaf { continue }
             let extras = stages?.extras(of: plain, for: subscriber) ?? extras
             let offer = subscriber.mailbox.offer(encoded, sequence: number, extras: extras)
             receipt.count(offer)
-            if case .full = offer { late.append((subscriber, extras, since: .now)) }
+            if case .full = offer { late.append((subscriber, extras, since: HoldStart(subscriber.mailbox))) }
         }
         try await finish(
-            publishing: encoded, over: message, number: number, extras: extras, route: route, receipt: &receipt)
+            publishing: encoded, over: message, number: number, route: route, receipt: &receipt, extras: { _ in extras })
         for (subscriber, extras, since) in late {
             let id = leaf?.origin ?? receipt.id
             try await insist(on: subscriber, since: since, &receipt) {
@@ -266,16 +265,32 @@ extension MessageBus {
                 trace: trace, timeToLive: options.timeToLive))
     }
 
-    /// Links and groups, which may have to be waited for. The subscriptions of this node that have room have been served.
-    private func finish(
-        publishing message: EncodedMessage, over wire: Message, number: UInt64, extras: MessageExtras?, route: Route,
-        receipt: inout PublishReceipt
+    /// Links and groups, which may have to be waited for: first all that have room get it. The subscriptions of this node that have room have been served.
+    /// - Parameter extras: what travels beside it to a member of a group on this node.
+    func finish(
+        publishing message: EncodedMessage, over wire: Message, number: UInt64, route: Route, receipt: inout PublishReceipt,
+        extras: (RouteGroup) -> MessageExtras?
     ) async throws(LLMgineError) {
-        let held = try offer(wire, number: number, to: route.remotes, goesElsewhere: !route.groups.isEmpty, receipt: &receipt)
+        var failures = LinkFailures()
+        let held = offer(wire, number: number, to: route.remotes, &receipt, &failures)
+        var heldGroups: [GroupPublish] = []
         for group in route.groups {
-            try await publish(message, over: wire, number: number, extras: extras, to: group, receipt: &receipt)
+            var publish = GroupPublish(message, over: wire, number: number, extras: extras(group))
+            if !publish.offer(to: group, &receipt, &failures) { heldGroups.append(publish) }
         }
-        for remote in held { try await insist(on: remote, wire, number, &receipt) }
+        for remote in held { failures.note(try await insist(on: remote, wire, number, &receipt), &receipt) }
+        for index in heldGroups.indices { try await heldGroups[index].insist(on: self, &receipt, &failures) }
+        try failures.check(receipt)
+    }
+
+    /// The same if there are only links.
+    private func send(_ message: Message, number: UInt64, to remotes: [any RemoteRoute], _ receipt: inout PublishReceipt)
+        async throws(LLMgineError)
+    {
+        var failures = LinkFailures()
+        let held = offer(message, number: number, to: remotes, &receipt, &failures)
+        for remote in held { failures.note(try await insist(on: remote, message, number, &receipt), &receipt) }
+        try failures.check(receipt)
     }
 }
 
@@ -315,7 +330,7 @@ extension PublishReceipt {
             accepted += 1
             self.evicted += evicted
             self.rejected += rejected
-        case .failed: rejected += 1
+        case .refused, .failed: rejected += 1
         case .full, .paced: break
         case .closed: matched -= 1
         }

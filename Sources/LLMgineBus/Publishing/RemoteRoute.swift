@@ -120,6 +120,8 @@ extension RemoteRoute {
 package enum RemoteOffer: Sendable, Equatable {
     /// In line; older ones may have gone for it, and single flows may have refused it.
     case accepted(evicted: Int, rejected: Int)
+    /// The only flow has refused it.
+    case refused
     /// A flow that asks publishers to wait has no room. Nothing was taken.
     case full
     /// A flow slows its publishers: nothing was taken, and it is worth trying again after this time.
@@ -135,7 +137,7 @@ extension RemoteOffer {
     var isHeld: Bool {
         switch self {
         case .full, .paced: true
-        case .accepted, .closed, .failed: false
+        case .accepted, .refused, .closed, .failed: false
         }
     }
 }

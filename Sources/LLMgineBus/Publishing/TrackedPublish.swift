@@ -69,7 +69,7 @@ final class TrackedPublish<E: Event> {
     }
 
     private func send(along route: Route, _ receipt: inout PublishReceipt) async throws(LLMgineError) {
-        var late: [(AnySubscriber, MessageExtras, since: ContinuousClock.Instant)] = []
+        var late: [(AnySubscriber, MessageExtras, since: HoldStart)] = []
         if route.isStaged { stages = HandlerStages(of: bus) }
         // Before anybody has it: an event that does not encode goes to nobody.
         if route.needsMessage(of: E.self) { encoded = try bus.encode(event, to: topic, options: options, trace: trace) }
@@ -77,9 +77,13 @@ final class TrackedPublish<E: Event> {
             let extras = extras(for: subscriber)
             let offer = offer(to: subscriber, extras)
             receipt.count(offer)
-            if case .full = offer { late.append((subscriber, extras, since: .now)) }
+            if case .full = offer { late.append((subscriber, extras, since: HoldStart(subscriber.mailbox))) }
         }
-        if let encoded, !route.isPlain { try await send(encoded, along: route, &receipt) }
+        if let encoded, !route.isPlain {
+            try await bus.finish(publishing: encoded, over: encoded.message, number: number, route: route, receipt: &receipt) { group in
+                extras(with: token(for: group.locals, called: group.name))
+            }
+        }
         for (subscriber, extras, since) in late {
             let id = receipt.id
             try await bus.insist(on: subscriber, since: since, &receipt) {
@@ -91,14 +95,6 @@ final class TrackedPublish<E: Event> {
             } refused: {
                 bus.keep(refused: event, to: topic, options: options, id, by: subscriber)
             }
-        }
-    }
-
-    private func send(_ message: EncodedMessage, along route: Route, _ receipt: inout PublishReceipt) async throws(LLMgineError) {
-        try await bus.send(message.message, number: number, to: route.remotes, receipt: &receipt)
-        for group in route.groups {
-            let extras = extras(with: token(for: group.locals, called: group.name))
-            try await bus.publish(message, over: message.message, number: number, extras: extras, to: group, receipt: &receipt)
         }
     }
 

@@ -49,6 +49,8 @@ final class Outlet: RemoteRoute {
         /// Whether publishers no longer wait for it.
         var isDemoted = false
         var hasTurnedAway = false
+        /// How often it has begun to turn publishers away.
+        var turn: UInt64 = 0
         var waiters: [(id: UInt64, continuation: CheckedContinuation<Bool, Never>)] = []
         var nextWaiter: UInt64 = 0
     }
@@ -101,7 +103,8 @@ final class Outlet: RemoteRoute {
             guard !state.isEnded else { return (.closed, []) }
             let bytes = parcel.bytes
             guard state.window.hasRoom(for: bytes), hasMemory(for: bytes, &state) else {
-                guard !state.isDemoted, state.entry.whenFull.blockDeadline != nil else { return (.accepted(evicted: 0, rejected: 1), []) }
+                guard !state.isDemoted, state.entry.whenFull.blockDeadline != nil else { return (.refused, []) }
+                if !state.hasTurnedAway { state.turn &+= 1 }
                 state.hasTurnedAway = true
                 return (.full, [])
             }
@@ -148,7 +151,7 @@ final class Outlet: RemoteRoute {
             guard state.hasTurnedAway, !state.isEnded, !state.isDemoted, let deadline = state.entry.whenFull.blockDeadline else {
                 return []
             }
-            return [PublisherHold.Holder(flow: state.entry.flow, deadline: deadline)]
+            return [PublisherHold.Holder(flow: state.entry.flow, deadline: deadline, turn: state.turn)]
         }
     }
 
