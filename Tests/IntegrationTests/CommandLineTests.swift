@@ -95,6 +95,22 @@ import Testing
         #expect(refused.errors == ["llmgine: a line of the input is longer than a payload may be: at most 1048576 bytes are allowed"])
     }
 
+    @Test func `gets all that comes before a line that is too long`() async throws {
+        let machine = try await Machine(nodes: "a", "cli")
+        let a = try await machine.node("a")
+        let sub = try machine.start("sub", "bulk", "--count", "15000", "--connect", a.address, "--certs", machine.path("cli"))
+        try await sub.line(.error, containing: "subscribed")
+        let lines = (1...15_000).map(String.init)
+        let tooLong = String(repeating: "x", count: (1 << 20) + 1)
+        let pub = try await machine.run(
+            "pub", "bulk", "--connect", a.address, "--certs", machine.path("cli"), input: lines.joined(separator: "\n") + "\n" + tooLong)
+        #expect(pub.ending == .code(1))
+        #expect(pub.errors == ["llmgine: a line of the input is longer than a payload may be: at most 1048576 bytes are allowed"])
+        let finished = await Finished(sub)
+        #expect(finished.ending == .code(0))
+        #expect(finished.output == lines)
+    }
+
     @Test func `ends a subscription on a signal with exit code 0`() async throws {
         let machine = try await Machine(nodes: "a", "cli")
         let a = try await machine.node("a")

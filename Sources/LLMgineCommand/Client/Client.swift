@@ -13,14 +13,20 @@ struct Client {
         let client = try await Client(options)
         do {
             let result = try await work(client)
-            let left = await client.node.stop(deadline: .seconds(10))
-            guard left.isEmpty else {
-                throw LLMgineError(.deadlineExceeded, "\(left.values.reduce(0, +)) messages did not get through to \(client.hub) in time")
-            }
+            try await client.leave()
             return result
         } catch {
             await client.node.stop(deadline: .zero)
             throw error
+        }
+    }
+
+    /// Leaves, as soon as all that was published has gone out. A second call does no more and ends as the first did.
+    /// - Throws: `deadlineExceeded` if that takes more than 10 s.
+    func leave() async throws(LLMgineError) {
+        let left = await node.stop(deadline: .seconds(10))
+        guard left.isEmpty else {
+            throw LLMgineError(.deadlineExceeded, "\(left.values.reduce(0, +)) messages did not get through to \(hub) in time")
         }
     }
 

@@ -8,7 +8,7 @@ struct PublishCommand: AsyncParsableCommand {
         discussion: """
             Ends when the node that it goes through has what was published. Whether anybody is subscribed is not a question that it asks; whether the \
             rules of that node allow it is, and the exit code is 78 if they do not. Lines end at the newline alone and their bytes stay as they are; a \
-            line that is longer than a payload may be is an error.
+            line that is longer than a payload may be is an error, and what came before it is published.
 
             Example:
               llmgine pub documents.x.line 'hello'
@@ -35,20 +35,36 @@ struct PublishCommand: AsyncParsableCommand {
     func run() async throws {
         let topic = try Topic(topic)
         let headers = try parsedHeaders()
+        let message = Message(
+            topic: topic, payload: ByteBuffer(), eventType: eventType, priority: priority.priority, headers: headers)
         try await Client.with(client) { client in
             try await client.node.checkPublishing(on: topic)
-            func publish(_ payload: ByteBuffer) async throws {
-                try await client.node.bus.publish(
-                    Message(topic: topic, payload: payload, eventType: eventType, priority: priority.priority, headers: headers))
+            do throws(LLMgineError) {
+                try await publishAll(like: message, through: client)
+            } catch {
+                let fault = error
+                // What was published before goes out all the same.
+                do throws(LLMgineError) { try await client.leave() } catch { Terminal.complain(error.detail) }
+                throw fault
             }
-            if let payload { return try await publish(ByteBuffer(string: payload)) }
-            var lines = LineSplitter(limit: client.node.configuration.maximumPayload)
-            while let bytes = try StandardInput.next() {
-                lines.append(bytes)
-                while let line = try lines.next() { try await publish(line) }
-            }
-            if let line = lines.last() { try await publish(line) }
         }
+    }
+
+    /// - Parameter message: all but the payload.
+    /// - Throws: what publishing throws; `limitExceeded` for a line that is too long, `invalidArgument` if the input cannot be read.
+    private func publishAll(like message: Message, through client: Client) async throws(LLMgineError) {
+        func publish(_ payload: ByteBuffer) async throws(LLMgineError) {
+            var message = message
+            message.payload = payload
+            try await client.node.bus.publish(message)
+        }
+        if let payload { return try await publish(ByteBuffer(string: payload)) }
+        var lines = LineSplitter(limit: client.node.configuration.maximumPayload)
+        while let bytes = try StandardInput.next() {
+            lines.append(bytes)
+            while let line = try lines.next() { try await publish(line) }
+        }
+        if let line = lines.last() { try await publish(line) }
     }
 
     private func parsedHeaders() throws -> Headers {
