@@ -69,6 +69,7 @@ extension Node {
         case .peerDown(let node, let id): peerDown(node, id)
         case .peerDraining(let node, let id):
             logger.info("peer leaves", metadata: ["peer": "\(node)"])
+            noteLostPeer(id)
             link(id)?.drains()
             bus.desk.peerDraining(id)
         case .close(let id, let reason): close(id, reason)
@@ -147,6 +148,7 @@ extension Node {
 
     private func close(_ id: LinkID, _ reason: BrokerAction.CloseReason) {
         guard let link = link(id) else { return }
+        noteLostPeer(id)  // a link that is replaced is not known any more when it has closed
         let (code, detail): (CloseReason, String) =
             switch reason {
             case .duplicateLink, .replaced: (.duplicateLink, "")

@@ -202,6 +202,7 @@ extension Node: LinkDelegate {
         // What is delivered at least once is kept apart, and sent again.
         let lost = connection.ended().reduce(0) { link?.outlet($1.flow) == nil ? $0 + $1.messages : $0 }
         if let link { noteLost(lost, of: link.peer, .link) }
+        if closure.reason != .shuttingDown || closure.origin != .us { noteLostPeer(id) }
         let level: Logger.Level = closure.reason == .shuttingDown || closure.reason == .duplicateLink ? .info : .warning
         logger.log(
             level: level, wasEstablished ? "link closed" : "connection refused",

@@ -1,3 +1,4 @@
+import LLMgineBroker
 package import LLMgineCore
 import Synchronization
 
@@ -10,6 +11,17 @@ package enum PeerChange: Sendable, Hashable {
 }
 
 extension Node {
+    /// Whether a link to another node has ended since the start, or that node has said that it leaves: what was under way there may be lost.
+    /// What ends because this node stops does not count.
+    package var hasLostPeer: Bool { state.withLock { $0.hasLostPeer } }
+
+    /// The link ends, or its node leaves. Of links to leaves and those in reserve nothing is noted.
+    func noteLostPeer(_ id: LinkID) {
+        state.withLock { state in
+            if let link = state.links[id], !link.isLeaf { state.hasLostPeer = true }
+        }
+    }
+
     /// What becomes of the links to other nodes from now on, those to leaves left out. Who reads slowly gets the newest 64.
     package func peerChanges() -> AsyncStream<PeerChange> {
         let (changes, watcher) = AsyncStream.makeStream(of: PeerChange.self, bufferingPolicy: .bufferingNewest(64))

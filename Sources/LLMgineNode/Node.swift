@@ -72,6 +72,7 @@ public final class Node: Service, Sendable {
         var waiters: [UInt64: CheckedContinuation<Void, any Error>] = [:]
         /// Who is told of links to other nodes that come and go.
         var watchers: [UInt64: AsyncStream<PeerChange>.Continuation] = [:]
+        var hasLostPeer = false
         var nextWaiter: UInt64 = 0
         var joined: [CheckedContinuation<Void, Never>] = []
         var hasJoined = false

@@ -143,6 +143,53 @@ import Testing
             ])
     }
 
+    @Test(arguments: [false, true]) func `tells a publisher that its node is gone`(isBack: Bool) async throws {
+        let machine = try await Machine(nodes: "a", "cli")
+        let a = try await machine.node("a")
+        let options = ["--connect", a.address, "--certs", machine.path("cli")]
+        let sub = try machine.start("sub", "x", options[0], options[1], options[2], options[3])
+        try await sub.line(.error, containing: "subscribed")
+        let pub = try machine.start("pub", "x", options[0], options[1], options[2], options[3])
+        try pub.write("one\n")
+        try await sub.line(.output, containing: "one")
+        sub.signal(SIGTERM)
+        #expect(await sub.exit() == .code(0))
+        a.child.signal(SIGKILL)
+        #expect(await a.child.exit() == .signal(SIGKILL))
+        let again = try await isBack ? machine.node("a", "node.listen=\(a.address)") : nil
+        if let again { try await again.logged("peer linked", "peer=cli") }
+        try pub.write("two\nthree\n")
+        pub.endInput()
+        let finished = await Finished(pub)
+        #expect(finished.ending == .code(69))
+        #expect(finished.errors.count == 1)
+        let complaint = "llmgine: the link to a is gone; what was under way may be lost (messages published: "
+        #expect(finished.errors.first?.hasPrefix(complaint) == true)
+        #expect(again?.child.isRunning != false)
+    }
+
+    @Test func `takes a node that leaves for one that is gone, where a client publishes`() async throws {
+        let machine = try await Machine(nodes: "a", "cli")
+        let a = try await machine.node("a", "node.roles=worker", "limits.stopDeadline=10m")
+        let options = ["--connect", a.address, "--certs", machine.path("cli")]
+        let call = try machine.start(
+            "generate", #"{"tokens":["one\n","two\n"],"interruption":{"kind":"hang","afterTokens":1}}"#, "--model", "embedded/script",
+            options[0], options[1], options[2], options[3])
+        try await call.line(.output, containing: "one")
+        let sub = try machine.start("sub", "x", options[0], options[1], options[2], options[3])
+        try await sub.line(.error, containing: "subscribed")
+        let pub = try machine.start("pub", "x", "--verbose", options[0], options[1], options[2], options[3])
+        try pub.write("one\n")
+        try await sub.line(.output, containing: "one")
+        a.child.signal(SIGTERM)
+        try await pub.line(.error, containing: "peer leaves")
+        try pub.write("two\n")
+        let finished = await Finished(pub)
+        #expect(finished.ending == .code(69))
+        #expect(finished.errors.last == "llmgine: the link to a is gone; what was under way may be lost (messages published: 1)")
+        #expect(a.child.isRunning && call.isRunning)
+    }
+
     @Test func `runs LLM calls on its worker`() async throws {
         let machine = try await Machine(nodes: "a", "b", "cli")
         let a = try await machine.node("a")

@@ -8,7 +8,8 @@ struct PublishCommand: AsyncParsableCommand {
         discussion: """
             Ends when the node that it goes through has what was published. Whether anybody is subscribed is not a question that it asks; whether the \
             rules of that node allow it is, and the exit code is 78 if they do not. Lines end at the newline alone and their bytes stay as they are; a \
-            line that is longer than a payload may be is an error, and what came before it is published.
+            line that is longer than a payload may be is an error, and what came before it is published. When the link to \
+            the node is lost, or the node leaves, the exit code is 69: what was under way may be lost, and no more is published.
 
             Example:
               llmgine pub documents.x.line 'hello'
@@ -39,32 +40,28 @@ struct PublishCommand: AsyncParsableCommand {
             topic: topic, payload: ByteBuffer(), eventType: eventType, priority: priority.priority, headers: headers)
         try await Client.with(client) { client in
             try await client.node.checkPublishing(on: topic)
+            var publisher = Publisher(client: client, message: message)
             do throws(LLMgineError) {
-                try await publishAll(like: message, through: client)
+                try await publishAll(with: &publisher)
             } catch {
                 let fault = error
                 // What was published before goes out all the same.
-                do throws(LLMgineError) { try await client.leave() } catch { Terminal.complain(error.detail) }
+                do throws(LLMgineError) { try await publisher.finish() } catch { if error != fault { Terminal.complain(error.detail) } }
                 throw fault
             }
+            try await publisher.finish()
         }
     }
 
-    /// - Parameter message: all but the payload.
     /// - Throws: what publishing throws; `limitExceeded` for a line that is too long, `invalidArgument` if the input cannot be read.
-    private func publishAll(like message: Message, through client: Client) async throws(LLMgineError) {
-        func publish(_ payload: ByteBuffer) async throws(LLMgineError) {
-            var message = message
-            message.payload = payload
-            try await client.node.bus.publish(message)
-        }
-        if let payload { return try await publish(ByteBuffer(string: payload)) }
-        var lines = LineSplitter(limit: client.node.configuration.maximumPayload)
+    private func publishAll(with publisher: inout Publisher) async throws(LLMgineError) {
+        if let payload { return try await publisher.publish(ByteBuffer(string: payload)) }
+        var lines = LineSplitter(limit: publisher.client.node.configuration.maximumPayload)
         while let bytes = try StandardInput.next() {
             lines.append(bytes)
-            while let line = try lines.next() { try await publish(line) }
+            while let line = try lines.next() { try await publisher.publish(line) }
         }
-        if let line = lines.last() { try await publish(line) }
+        if let line = lines.last() { try await publisher.publish(line) }
     }
 
     private func parsedHeaders() throws -> Headers {
@@ -76,6 +73,43 @@ struct PublishCommand: AsyncParsableCommand {
             parsed.add(String(text[..<equals]), String(text[text.index(after: equals)...]))
         }
         return parsed
+    }
+}
+
+/// Publishes until the link is lost, and counts.
+///
+/// It does not wait for another link: nobody knows how much of what was under way has arrived. A node that leaves takes no more from its leaves.
+private struct Publisher {
+    let client: Client
+    /// All but the payload.
+    let message: Message
+    private var published = 0
+
+    init(client: Client, message: Message) {
+        self.client = client
+        self.message = message
+    }
+
+    /// - Throws: what publishing throws; `connectionClosed` once the link is lost.
+    mutating func publish(_ payload: ByteBuffer) async throws(LLMgineError) {
+        guard !client.node.hasLostPeer else { throw linkLost }
+        var message = message
+        message.payload = payload
+        // A hub takes whatever its leaves publish, so nobody matches only where there is no hub.
+        guard try await client.node.bus.publish(message).matched > 0 else { throw linkLost }
+        published += 1
+    }
+
+    /// Leaves, as soon as all that was published has gone out.
+    /// - Throws: `deadlineExceeded` if that takes too long; `connectionClosed` if the link was lost before.
+    func finish() async throws(LLMgineError) {
+        try await client.leave()
+        guard !client.node.hasLostPeer else { throw linkLost }
+    }
+
+    private var linkLost: LLMgineError {
+        LLMgineError(
+            .connectionClosed, "the link to \(client.hub) is gone; what was under way may be lost (messages published: \(published))")
     }
 }
 
