@@ -77,26 +77,30 @@ import Testing
     @Test func `is not taken for stuck because another one was waited for`() async throws {
         let bus = MessageBus(.swift)
         let whenFull = WhenFull.block(deadline: .seconds(1))
-        let stuck = try await HeldSubscription(on: bus, options: .init(name: "stuck", capacity: 1, whenFull: whenFull))
+        let stuck = try await HeldSubscription(on: bus, "a.t", options: .init(name: "stuck", capacity: 1, whenFull: whenFull))
         let (turns, seen) = ([1: Gate(), 3: Gate()], Journal<Int>())
-        try await bus.subscribe("*", options: .init(name: "busy", capacity: 1, whenFull: whenFull)) { (tick: Tick, _) in
+        try await bus.subscribe("a.*", options: .init(name: "busy", capacity: 1, whenFull: whenFull)) { (tick: Tick, _) in
             seen.add(tick.number)
             await turns[tick.number]?.pass()
         }
-        try await bus.publish(Tick(number: 1), to: "u")
+        try await bus.publish(Tick(number: 1), to: "a.u")
         await seen.first(1)
-        async let publish = bus.publish(Tick(number: 2), to: "t")
+        async let publish = bus.publish(Tick(number: 2), to: "a.t")
         while !bus.isHoldingPublishersBack { await Task.yield() }
         turns[1]?.open()
-        try await bus.publish(Tick(number: 3), to: "u")
+        try await bus.publish(Tick(number: 3), to: "a.u")
         await seen.first(2)
         // The publisher has had enough of the other one, and comes to this one, which is full.
         while stuck.subscription.statistics.queued < 2 { await Task.yield() }
+        // It waits there for longer than it would for one whose time is over.
+        let hundred = WhenFull.block(deadline: .milliseconds(100))
+        let clock = try await HeldSubscription(on: bus, "clock", options: .init(capacity: 1, whenFull: hundred))
+        try await bus.publish(Tick(number: 1), to: "clock")
         turns[3]?.open()
         let receipt = try await publish
         #expect((receipt.slow, receipt.accepted, receipt.evicted) == (["stuck"], 2, 0))
         #expect(await seen.first(3) == [1, 3, 2])
-        stuck.gate.open()
+        for held in [stuck, clock] { held.gate.open() }
         await bus.stop()
     }
 }
