@@ -47,8 +47,7 @@ public final class SQLiteStore: BusStore {
     public init(path: String, options: Options = Options(), logger: Logger? = nil) throws(LLMgineError) {
         self.path = path
         let file = StoreFile(path: path, maximumBytes: options.maximumBytes)
-        try file.refuseForeign()  // before there is a lock beside it
-        lock = try StoreLock(beside: path)
+        lock = try StoreLock.take(for: file)
         let opened = try file.open()
         database = opened.database
         setAside = opened.setAside

@@ -20,7 +20,7 @@ struct StoreFile {
     private static let header = Array("SQLite format 3\0".utf8)
 
     /// A path may be mistyped, and what does not begin like a store is somebody's: it stays where it is, whatever it is. An empty file may become
-    /// a store; what cannot be read is for SQLite to complain about.
+    /// a store; what cannot be read is for SQLite to complain about. Not while the file is open in this process: see ``StoreLock/take(for:)``.
     func refuseForeign() throws(LLMgineError) {
         var status = stat()
         // The call copies the name and fills what it is given.

@@ -13,9 +13,29 @@ import SystemPackage
 /// The right to a store, held through an advisory lock on a file beside it. The system takes it back however the process ends.
 final class StoreLock: Sendable {
     private let descriptor: Mutex<Int32?>
+    private static let oneAtATime = Mutex(())
+
+    /// Takes the lock for a file that is a store, or may become one. The file is looked at only while the lock is held: "close()" on any descriptor of it
+    /// would take this process's locks off it, those of a store that is open here as well (https://sqlite.org/howtocorrupt.html, 2.2). Where no lock file
+    /// is there, no store is open, and the look comes first, so that none is made beside what is somebody's.
+    /// - Throws: `storageFailed`: the file is no store, another process has the lock, or the directory cannot be written.
+    static func take(for file: StoreFile) throws(LLMgineError) -> StoreLock {
+        // Of two that find no lock file, the second would look when the first has opened the store.
+        try oneAtATime.withLock { _ throws(LLMgineError) in
+            if !isThere(beside: file.path) { try file.refuseForeign() }
+            let lock = try StoreLock(beside: file.path)
+            try file.refuseForeign()
+            return lock
+        }
+    }
+
+    private static func isThere(beside path: String) -> Bool {
+        // The call copies the name.
+        unsafe access(path + ".lock", F_OK) == 0
+    }
 
     /// - Throws: `storageFailed`: another process has it, or the directory cannot be written.
-    init(beside path: String) throws(LLMgineError) {
+    private init(beside path: String) throws(LLMgineError) {
         guard !path.isEmpty else { throw LLMgineError(.storageFailed, ": a store needs a path") }
         let name = path + ".lock"
         // The call copies the name.

@@ -93,6 +93,23 @@ import Testing
         await next.close()
     }
 
+    /// Whoever closes a file takes the locks of the process off it, those of the store that is open too: https://sqlite.org/howtocorrupt.html, 2.2.
+    @Test func `keeps its write-ahead log when a second one was refused and another tool has looked into the file`() async throws {
+        let path = sharedStore(of: getpid(), "looked")
+        defer { for suffix in ["", "-wal", "-shm", ".lock"] { try? FileManager.default.removeItem(atPath: path + suffix) } }
+        let store = try SQLiteStore(path: path)
+        try await store.keep(.deadLetter(DeadLetter(1, .full("one"))))
+        #expect(throws: LLMgineError(.storageFailed, "")) { try SQLiteStore(path: path) }
+        await #expect(processExitsWith: .success) {
+            let tool = try DatabaseQueue(path: sharedStore(of: getppid(), "looked"))
+            let letters = try await tool.read { try Int.fetchOne($0, sql: "SELECT COUNT(*) FROM dead_letters") }
+            try tool.close()
+            #expect(letters == 1)
+        }
+        #expect(FileManager.default.fileExists(atPath: path + "-wal"))
+        await store.close()
+    }
+
     @Test(arguments: [
         ("-----BEGIN PRIVATE KEY-----\n", 5000), ("x", 0), ("", 4096), ("SQLite format 3", 0), ("sqlite format 3\0", 4080),
     ])
@@ -107,6 +124,17 @@ import Testing
             #expect(error.detail.hasPrefix("\(directory.store): is not a store; nothing was changed"), "\(error.detail)")
         }
         #expect(try directory.names == ["store.db"])
+        #expect(try Data(contentsOf: URL(filePath: directory.store)) == nonsense)
+    }
+
+    @Test func `refuses a file that is none where a store was, and leaves it as it is`() async throws {
+        let store = try SQLiteStore(path: directory.store)
+        await store.close()
+        let nonsense = Data("-----BEGIN PRIVATE KEY-----".utf8)
+        try nonsense.write(to: URL(filePath: directory.store))
+        for _ in 1...2 {
+            #expect(throws: LLMgineError(.storageFailed, "")) { try SQLiteStore(path: directory.store) }
+        }
         #expect(try Data(contentsOf: URL(filePath: directory.store)) == nonsense)
     }
 
@@ -293,7 +321,7 @@ import Testing
     /// W8 and W24 of the predecessor: what was scheduled was saved at a clean stop only.
     @Test func `has what it scheduled after it was killed`() async throws {
         await #expect(processExitsWith: .signal(SIGKILL)) {
-            let store = try SQLiteStore(path: killedStore(of: getppid()))
+            let store = try SQLiteStore(path: sharedStore(of: getppid(), "killed"))
             let bus = MessageBus(configuration: .init(name: "n", resilience: .init(retry: nil, circuitBreaker: nil)), store: store)
             try await bus.subscribe("bad") { (_: Tick, _) in throw Mishap() }
             for number in 1...100 { try await bus.schedule(Tick(number: number), after: .seconds(3600 + number), to: "t") }
@@ -307,7 +335,7 @@ import Testing
             }
             kill(getpid(), SIGKILL)
         }
-        let path = killedStore(of: getpid())
+        let path = sharedStore(of: getpid(), "killed")
         defer { for suffix in ["", "-wal", "-shm", ".lock"] { try? FileManager.default.removeItem(atPath: path + suffix) } }
         let store = try SQLiteStore(path: path)
         #expect(store.setAside == nil)
@@ -323,5 +351,5 @@ import Testing
     }
 }
 
-/// Where a child of this process keeps what its parent looks at.
-func killedStore(of parent: pid_t) -> String { NSTemporaryDirectory() + "llmgine-killed-\(parent).db" }
+/// A store that a child of this process and its parent both look at.
+func sharedStore(of parent: pid_t, _ name: String) -> String { NSTemporaryDirectory() + "llmgine-\(name)-\(parent).db" }
