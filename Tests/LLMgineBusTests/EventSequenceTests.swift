@@ -1,6 +1,7 @@
 import LLMgineBus
 import LLMgineCore
 import LLMgineResilience
+import Synchronization
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct `A sequence of events` {
@@ -92,5 +93,28 @@ import Testing
         #expect(await iterator.next()?.event.number == 1)
         #expect(bus.deadLetters.list().map(\.error.code) == [.badPayload])
         await bus.stop(deadline: .zero)
+    }
+
+    @Test func `puts into the dead letters, once, what is being decoded when it ends`() async throws {
+        let events = try await bus.events(Riddle.self, on: "t")
+        Riddle.iterator.withLock { $0 = events.makeAsyncIterator() }
+        try await bus.publish(Message("t", "{}"))
+        var count = 0
+        for await _ in events { count += 1 }
+        #expect(count == 0)
+        let statistics = events.subscription.statistics
+        #expect((statistics.processed, statistics.deadLettered, statistics.queued) == (0, 1, 0))
+        #expect(bus.deadLetters.list().map(\.error.code) == [.stopped])
+        await bus.stop()
+    }
+}
+
+/// Does not decode, and ends the sequence in the middle of it.
+private struct Riddle: Event {
+    static let iterator = Mutex<EventSequence<Riddle>.Iterator?>(nil)
+
+    init(from _: any Decoder) throws {
+        Riddle.iterator.withLock { $0 = nil }
+        throw Mishap()
     }
 }

@@ -52,8 +52,9 @@ final class EventReader<Value: Sendable>: Sendable {
         var taken: TakenLanes
         /// What the reader was given last and is still at work on.
         var current: Delivery<Value>?
-        /// Whether the reader has not been given the current event yet, because handlers that come before it are at work on it.
-        var isAtGate = false
+        /// Whether the reader has not been given the current event yet, because it is being decoded or handlers that come before the reader are at
+        /// work on it.
+        var isPending = false
         /// The wait for them, which the end of the subscription ends.
         var wait: Task<HandlerStage.Verdict, Never>?
         var isOver = false
@@ -100,42 +101,51 @@ final class EventReader<Value: Sendable>: Sendable {
     }
 
     private func step() -> Step {
-        let (delivery, isOver): (Delivery<Value>?, Bool) = state.withLock { state in
+        let (delivery, other): (Delivery<Value>?, Step) = state.withLock { state in
             if let current = state.current {
                 state.current = nil
                 handled(current)
             }
-            guard !state.isOver else { return (nil, true) }
-            let next = subscriber.pull(&state.taken)
+            guard !state.isOver else { return (nil, .over) }
+            guard let next = subscriber.pull(&state.taken) else { return (nil, .wait) }
+            guard !next.envelope.isExpired else {
+                expire(next)
+                return (nil, .again)
+            }
             state.current = next
-            state.isAtGate = next?.envelope.extras?.gate != nil
-            return (next, false)
+            state.isPending = next.envelope.extras?.gate != nil
+            if case .message = next.body { state.isPending = true }
+            return (next, .again)
         }
-        guard let delivery else { return isOver ? .over : .wait }
-        if delivery.envelope.isExpired {
-            subscriber.statistics.expired.add(1, ordering: .relaxed)
-            skip()
-            return .again
-        }
+        guard let delivery else { return other }
         switch delivery.body {
         case .value(let value): return .event(value, delivery.envelope)
-        case .message(let message):
-            do { return .event(try subscriber.form.decode(message), delivery.envelope) } catch {
-                let error = LLMgineError(.badPayload, "the payload is not what the reader takes", cause: error)
-                subscriber.bury(message, nil, delivery.envelope, error, attempts: 0)
-                skip()
-                return .again
-            }
+        case .message(let message): return decode(message, delivery.envelope)
         }
     }
 
-    /// The event is dealt with without the reader.
-    private func skip() {
-        let delivery = state.withLock { state in
-            state.isAtGate = false
-            return state.current.take()
+    /// Makes the reader's event of the current one. If the subscription ends meanwhile, its end has put the event into the dead letters.
+    private func decode(_ message: Message, _ envelope: Envelope) -> Step {
+        do {
+            let value = try subscriber.form.decode(message)
+            let isOver = state.withLock { state in
+                state.isPending = envelope.extras?.gate != nil
+                return state.isOver
+            }
+            return isOver ? .over : .event(value, envelope)
+        } catch {
+            guard let delivery = state.withLock({ $0.current.take() }) else { return .over }
+            let error = LLMgineError(.badPayload, "the payload is not what the reader takes", cause: error)
+            subscriber.bury(message, nil, envelope, error, attempts: 0)
+            subscriber.finished(with: delivery)
+            return .again
         }
-        if let delivery { subscriber.finished(with: delivery) }
+    }
+
+    /// Nobody wants the event any more.
+    private func expire(_ delivery: Delivery<Value>) {
+        subscriber.statistics.expired.add(1, ordering: .relaxed)
+        subscriber.finished(with: delivery)
     }
 
     /// The reader has asked for the next event, or ended.
@@ -162,20 +172,19 @@ final class EventReader<Value: Sendable>: Sendable {
         } onCancel: {
             end()
         }
-        let isOver = state.withLock { state in
+        let (isOver, isExpired) = state.withLock { state in
             state.wait = nil
-            state.isAtGate = false
-            return state.isOver
+            state.isPending = false
+            let isExpired = envelope.isExpired
+            if isExpired, let current = state.current.take() { expire(current) }
+            return (state.isOver, isExpired)
         }
         guard !isOver else { return false }
         if verdict == .late { subscriber.noteOvertaking(envelope) }
-        guard envelope.isExpired else { return true }
-        subscriber.statistics.expired.add(1, ordering: .relaxed)
-        skip()
-        return false
+        return !isExpired
     }
 
-    /// Ends the subscription. The event that the reader is at work on counts as handled; one that it waits for goes to the dead letters.
+    /// Ends the subscription. The event that the reader is at work on counts as handled; one that it has not been given yet goes to the dead letters.
     func end() {
         subscription.stopTaking()
         let (isFirst, wait): (Bool, Task<HandlerStage.Verdict, Never>?) = state.withLock { state in
@@ -183,7 +192,7 @@ final class EventReader<Value: Sendable>: Sendable {
             state.isOver = true
             if let current = state.current {
                 state.current = nil
-                if state.isAtGate { subscriber.bury(current) } else { handled(current) }
+                if state.isPending { subscriber.bury(current) } else { handled(current) }
             }
             subscriber.bury(&state.taken)
             state.taken.discard()
