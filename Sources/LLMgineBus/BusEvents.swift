@@ -41,7 +41,7 @@ public struct EventHandlerFailedEvent: Event, Hashable {
 public struct DeadLetterCommandEvent: Event, Hashable {
     /// `events.DeadLetterCommandEvent`
     public static let topic: Topic = "events.DeadLetterCommandEvent"
-    /// The execution.
+    /// The command, by the id that all its executions have.
     public var id: CommandID
     /// The wire name of the command's type.
     public var commandType: String
@@ -62,20 +62,22 @@ public struct DeadLetterCommandEvent: Event, Hashable {
     }
 }
 
-/// The execution of a command begins. Once per command, however often it is tried, and never twice.
+/// The execution of a command begins. Once per execution, however often that tries, and never twice. A command that is tried again out of the dead
+/// letters has a new execution, under the same id.
 ///
 /// Told as well as ``EventHandlerFailedEvent``: no execution waits for those who read it, so what comes while 1,000 announcements wait is dropped,
 /// counted as `llmgine.announcements.dropped`. The counters `llmgine.commands.sent`, `.processed` and `.failed` miss nothing.
 public struct CommandStartedEvent: Event, Hashable {
     /// `events.CommandStartedEvent`
     public static let topic: Topic = "events.CommandStartedEvent"
-    /// The execution.
+    /// The command, by the id that all its executions have.
     public var id: CommandID
     /// The wire name of the command's type.
     public var commandType: String
 }
 
-/// The execution of a command has ended. Once per command, with the number of attempts in the result, and never twice.
+/// The execution of a command has ended. Once per execution, and never twice. A command that is tried again out of the dead letters has a new execution,
+/// under the same id; the attempts in the result are those of all its executions.
 ///
 /// It may be dropped as a ``CommandStartedEvent`` may, and each of the two without the other. What `execute` returns is always the whole result.
 public struct CommandResultEvent: Event {

@@ -2,7 +2,7 @@ import struct FoundationEssentials.Data
 import class FoundationEssentials.JSONDecoder
 import class FoundationEssentials.JSONEncoder
 
-/// Names one execution of a command, the same at every attempt and on every node.
+/// Names a command that was asked for, the same at every attempt, also at those out of the dead letters, and on every node.
 public struct CommandID: Sendable, Hashable, Codable, CustomStringConvertible {
     /// `node/incarnation/c<number>` for commands of a bus.
     public let text: String

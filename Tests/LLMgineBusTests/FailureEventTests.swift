@@ -101,4 +101,19 @@ import Testing
         let snapshot = bus.observability.metrics.snapshot()
         #expect(snapshot[.commandsSent, [.init("command", "Add")]] == .integer(1))
     }
+
+    @Test func `come again, under its id, when it is tried again out of the dead letters`() async throws {
+        let bus = MessageBus(BusResilience(retry: nil, circuitBreaker: nil))
+        let begun = Journal<CommandID>()
+        let ended = Journal<(CommandID, Int)>()
+        try await bus.subscribe(to: CommandStartedEvent.self) { event, _ in begun.add(event.id) }
+        try await bus.subscribe(to: CommandResultEvent.self) { event, _ in ended.add((event.result.id, event.result.attempts)) }
+        try await bus.registerCommandHandler(Add.self) { _, context in if context.attempt == 1 { throw Mishap() } }
+        let id = await bus.execute(Add(left: 1, right: 2)).id
+        #expect(bus.deadLetters.retry(1))
+        #expect(await begun.first(2) == [id, id])
+        #expect(await ended.first(2).map(\.0) == [id, id])
+        #expect(ended.entries.map(\.1) == [1, 2])
+        await bus.stop()
+    }
 }
