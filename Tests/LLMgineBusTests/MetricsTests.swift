@@ -65,6 +65,26 @@ import Testing
         await bus.stop()
     }
 
+    @Test func `stay with a name that one subscription takes as another gives it up`() async throws {
+        let bus = MessageBus(.swift)
+        let metrics = bus.observability.metrics
+        let labels = [MetricsRegistry.Label("handler", "x")]
+        var current = try await bus.subscribe("t", options: .init(name: "x")) { (_: Tick, _) in }
+        for number in 0..<MetricsRegistry.maximumSeries { _ = metrics.counter(.eventsProcessed, labels: [.init("handler", "s\(number)")]) }
+        for number in 0..<200 {
+            let old = current
+            async let ending: Void = old.cancel()
+            current = try await bus.subscribe("t", options: .init(name: "x")) { (_: Tick, _) in }
+            await ending
+            // There is no room: it would get the place of a series that is said to be nobody's.
+            _ = metrics.counter(.eventsProcessed, labels: [.init("handler", "late\(number)")])
+            let snapshot = metrics.snapshot()
+            #expect(snapshot[.eventsProcessed, labels] == .integer(0))
+            #expect(snapshot[.queueSize, labels] == .number(0))
+        }
+        await bus.stop()
+    }
+
     /// Records per session or per event type would never be forgotten; a series makes room when its handler is gone.
     @Test func `do not grow with what comes and goes, and have room for what comes next`() async throws {
         let bus = MessageBus(.swift)

@@ -39,10 +39,10 @@ extension MessageBus {
         let isFirst = registry.withLock { registry in
             guard registry.commandHandlers[C.commandType] == nil else { return false }
             registry.commandHandlers[C.commandType] = registration
+            observeBreaker(ofCommand: C.commandType)
             return true
         }
         guard isFirst else { throw LLMgineError(.duplicateHandler, "there is a handler for \(C.commandType) already") }
-        observeBreaker(ofCommand: C.commandType)
         do throws(LLMgineError) {
             try checkRunning()  // a stop that came in between has forgotten the others and not this one
             guard options.isRemote else { return registration }
@@ -55,8 +55,10 @@ extension MessageBus {
                 if registry.commandHandlers[C.commandType] === registration { registry.commandResponders[C.commandType] = responder }
             }
         } catch {
-            registry.withLock { $0.commandHandlers[C.commandType] = nil }
-            forgetBreaker(ofCommand: C.commandType)
+            registry.withLock { registry in
+                registry.commandHandlers[C.commandType] = nil
+                forgetBreaker(ofCommand: C.commandType)
+            }
             throw error
         }
         return registration
@@ -64,12 +66,12 @@ extension MessageBus {
 
     func remove(_ registration: CommandRegistration) async {
         if registration.session != .bus { return sessions.remove(registration) }
-        let (known, responder) = registry.withLock { registry -> (Bool, Responder?) in
-            guard registry.commandHandlers[registration.commandType] === registration else { return (false, nil) }
+        let responder = registry.withLock { registry -> Responder? in
+            guard registry.commandHandlers[registration.commandType] === registration else { return nil }
             registry.commandHandlers[registration.commandType] = nil
-            return (true, registry.commandResponders.removeValue(forKey: registration.commandType))
+            forgetBreaker(ofCommand: registration.commandType)
+            return registry.commandResponders.removeValue(forKey: registration.commandType)
         }
-        if known { forgetBreaker(ofCommand: registration.commandType) }
         await responder?.cancel()
     }
 

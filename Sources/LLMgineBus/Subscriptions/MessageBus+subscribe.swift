@@ -59,11 +59,13 @@ extension MessageBus {
         try options.checkDelivery()
         if options.relaysFor == nil { try checkSubscribing(to: filters) }
         let id = nextSubscription.add(1, ordering: .relaxed).oldValue
+        let name = options.name ?? filters.map(\.text).joined(separator: ",")
         var handler = handler
         if let limit = options.handlerDeadline {
-            let name = options.name ?? filters.map(\.text).joined(separator: ",")
             handler = HandlerDeadline(limit: limit, handler: name, subscription: id, timers: timers).around(handler)
         }
+        // Before its counters are looked up: nobody forgets them from here on.
+        registry.withLock { _ = $0.named[name, default: []].insert(id) }
         return Subscriber(id: id, filters: filters, options: options, services: services, form: form, handler: handler)
     }
 
@@ -72,10 +74,9 @@ extension MessageBus {
         let subscriber = subscription.subscriber
         let cluster = registry.withLock { registry in
             registry.subscriptions[subscriber.id] = subscription
-            registry.named[subscription.name, default: []].insert(subscriber.id)
+            observeGauges(of: subscription.name)
             return registry.cluster
         }
-        observeGauges(of: subscription.name)
         subscriber.resume(on: self)  // before anything new
         router.add(.local(subscriber), filters: subscription.filters)
         if journal != nil { subscriber.resume(on: self) }  // what came back between the two
@@ -89,15 +90,16 @@ extension MessageBus {
     func noteEnded(_ id: UInt32) { _ = registry.withLock { $0.ending.removeValue(forKey: id) } }
 
     func remove(_ subscription: Subscription) {
-        let (known, isLastOfName, cluster) = registry.withLock { registry in
+        let (known, cluster) = registry.withLock { registry in
             let known = registry.subscriptions.removeValue(forKey: subscription.subscriber.id) != nil
             registry.named[subscription.name]?.remove(subscription.subscriber.id)
-            let isLast = registry.named[subscription.name]?.isEmpty ?? true
-            if isLast { registry.named[subscription.name] = nil }
-            return (known, isLast, registry.cluster)
+            if registry.named[subscription.name]?.isEmpty == true {
+                registry.named[subscription.name] = nil
+                forgetGauges(of: subscription.name)
+            }
+            return (known, registry.cluster)
         }
         guard known else { return }
-        if isLastOfName { forgetGauges(of: subscription.name) }
         router.remove(.local(subscription.subscriber), filters: subscription.filters)
         if subscription.subscriber.options.isRemote { cluster?.unsubscribed(subscription.subscriber) }
     }
