@@ -5,24 +5,26 @@ import Synchronization
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct `Subscriptions that hold one event back together` {
-    private static let deadline = Duration.milliseconds(500)
+    private static let deadline = Duration.seconds(1)
+    /// Less than two deadlines one after the other, and as much more than one as a busy machine may need.
+    private static let bound = Duration.milliseconds(1900)
 
     @Test func `on two other nodes are waited for at the same time`() async throws {
         let bus = MessageBus(.swift)
         for node: NodeID in ["b", "c"] { bus.addRemote(FrozenRoute(node, deadline: Self.deadline).flow) }
         let receipt = try await bus.publish(Message("t", "x"))
         #expect((receipt.matched, receipt.accepted, receipt.slow.sorted()) == (2, 2, ["b/1", "c/1"]))
-        #expect(receipt.waited >= Self.deadline && receipt.waited < .milliseconds(800), "\(receipt.waited)")
+        #expect(receipt.waited >= Self.deadline && receipt.waited < Self.bound, "\(receipt.waited)")
         await bus.stop()
     }
 
     @Test func `each have their own deadline, from the first offer on`() async throws {
         let bus = MessageBus(.swift)
-        let deadlines: [(NodeID, Int)] = [("b", 400), ("c", 500), ("d", 100)]
+        let deadlines: [(NodeID, Int)] = [("b", 1000), ("c", 1100), ("d", 200)]
         for (node, deadline) in deadlines { bus.addRemote(FrozenRoute(node, deadline: .milliseconds(deadline)).flow) }
         let receipt = try await bus.publish(Tick(number: 1), to: "t")
         #expect(receipt.slow.sorted() == ["b/1", "c/1", "d/1"])
-        #expect(receipt.waited >= .milliseconds(500) && receipt.waited < .milliseconds(800), "\(receipt.waited)")
+        #expect(receipt.waited >= .milliseconds(1100) && receipt.waited < Self.bound, "\(receipt.waited)")
         await bus.stop()
     }
 
@@ -31,7 +33,7 @@ import Testing
         let held = try await Self.twoFull(on: bus)
         let receipt = try await bus.publish(Tick(number: 1), to: "t")
         #expect(receipt.slow.sorted() == ["first", "second"])
-        #expect(receipt.waited >= Self.deadline && receipt.waited < .milliseconds(800), "\(receipt.waited)")
+        #expect(receipt.waited >= Self.deadline && receipt.waited < Self.bound, "\(receipt.waited)")
         for subscription in held { subscription.gate.open() }
         await bus.stop()
     }
@@ -41,7 +43,7 @@ import Testing
         let held = try await Self.twoFull(on: bus)
         let receipt = try await bus.publish(Tick(number: 1), to: "t", until: .processed(within: .milliseconds(100)))
         #expect(Set(receipt.slow) == ["first", "second"])
-        #expect(receipt.waited >= Self.deadline && receipt.waited < .milliseconds(800), "\(receipt.waited)")
+        #expect(receipt.waited >= Self.deadline && receipt.waited < Self.bound, "\(receipt.waited)")
         for subscription in held { subscription.gate.open() }
         await bus.stop()
     }
@@ -52,7 +54,7 @@ import Testing
         bus.addRemote(FrozenRoute("b", deadline: Self.deadline).flow)
         let receipt = try await bus.publish(Tick(number: 1), to: "t")
         #expect(receipt.slow.sorted() == ["b/1", "first", "second"])
-        #expect(receipt.waited >= Self.deadline && receipt.waited < .milliseconds(800), "\(receipt.waited)")
+        #expect(receipt.waited >= Self.deadline && receipt.waited < Self.bound, "\(receipt.waited)")
         for subscription in held { subscription.gate.open() }
         await bus.stop()
     }

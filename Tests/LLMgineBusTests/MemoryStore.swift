@@ -14,6 +14,8 @@ final class MemoryStore: BusStore {
     private let state: Mutex<State>
     /// Open unless a test closes it.
     let flushes = Turnstile()
+    /// Opens when somebody flushes.
+    let flushing = Gate()
 
     init(_ contents: StoreContents = StoreContents()) { state = Mutex(State(contents: contents)) }
 
@@ -31,7 +33,10 @@ final class MemoryStore: BusStore {
 
     func takeContents() -> StoreContents { contents }
     func note(_ change: StoreChange) { state.withLock { $0.apply(change) } }
-    func flush() async { await flushes.pass() }
+    func flush() async {
+        flushing.open()
+        await flushes.pass()
+    }
     var lost: UInt64 { fails ? 1 : 0 }
 
     func keep(_ change: StoreChange) async throws(LLMgineError) {
