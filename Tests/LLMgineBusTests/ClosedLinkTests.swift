@@ -21,7 +21,7 @@ import Testing
         let bus = MessageBus(configuration: BusConfiguration(name: "here"))
         let entry = InterestEntry(flow: 7, kind: .responder, filters: ["ask.>"], windowMessages: 2)
         bus.desk.responderAdded(entry, node: "there", link: LinkID(1), over: NarrowLink(desk: bus.desk))
-        let options = RequestOptions(deadline: .seconds(5))
+        let options = RequestOptions(deadline: .seconds(30))
         for _ in 0..<5 {
             let large = Message(topic: "ask.me", payload: ByteBuffer(repeating: 0, count: 2 << 20))
             await #expect(throws: LLMgineError(.limitExceeded, "")) { try await bus.request(large, options: options).first() }
