@@ -9,7 +9,8 @@ struct PublishCommand: AsyncParsableCommand {
             Ends when the node that it goes through has what was published. Whether anybody is subscribed is not a question that it asks; whether the \
             rules of that node allow it is, and the exit code is 78 if they do not. Lines end at the newline alone and their bytes stay as they are; a \
             line that is longer than a payload may be is an error, and what came before it is published. When the link to \
-            the node is lost, or the node leaves, the exit code is 69: what was under way may be lost, and no more is published.
+            the node is lost, or the node leaves, the exit code is 69: what was under way may be lost, and no more is published. \
+            When that node takes nothing for longer than 5 s, the oldest messages that wait go: it says how many at the end, and fails.
 
             Example:
               llmgine pub documents.x.line 'hello'
@@ -84,6 +85,8 @@ private struct Publisher {
     /// All but the payload.
     let message: Message
     private var published = 0
+    /// Messages that had to go because the node took none for longer than publishers wait.
+    private var lost = 0
 
     init(client: Client, message: Message) {
         self.client = client
@@ -96,15 +99,21 @@ private struct Publisher {
         var message = message
         message.payload = payload
         // A hub takes whatever its leaves publish, so nobody matches only where there is no hub.
-        guard try await client.node.bus.publish(message).matched > 0 else { throw linkLost }
+        let receipt = try await client.node.bus.publish(message)
+        guard receipt.matched > 0 else { throw linkLost }
         published += 1
+        lost += receipt.evicted + receipt.rejected
     }
 
     /// Leaves, as soon as all that was published has gone out.
-    /// - Throws: `deadlineExceeded` if that takes too long; `connectionClosed` if the link was lost before.
+    /// - Throws: `deadlineExceeded` if that takes too long; `connectionClosed` if the link was lost before; `rejected` if messages had to go.
     func finish() async throws(LLMgineError) {
         try await client.leave()
         guard !client.node.hasLostPeer else { throw linkLost }
+        guard lost == 0 else {
+            throw LLMgineError(
+                .rejected, "\(client.hub) took no messages for too long: \(lost) of \(published) are lost, the oldest of what waited")
+        }
     }
 
     private var linkLost: LLMgineError {
