@@ -248,8 +248,8 @@ let package = Package(
         tests(
             "LLMgineNodeTests",
             [
-                "LLMgineCore", "LLMgineResilience", "LLMgineBus", "LLMgineNode", "LLMgineTransport", "LLMgineObservability",
-                "LLMgineTestKit",
+                "LLMgineCore", "LLMgineResilience", "LLMgineBus", "LLMgineNode", "LLMgineWire", "LLMgineLink", "LLMgineTransport",
+                "LLMgineObservability", "LLMgineTestKit",
                 External.nioCore, External.nioPosix, External.nioSSL, External.logging,
             ]),
         tests(

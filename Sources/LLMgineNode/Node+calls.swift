@@ -35,8 +35,10 @@ extension Node {
         link.finished(request.request, flow: request.flow)
     }
 
-    /// The responder that a peer's request names, or what stands for that of a leaf; nil if it has just stopped, which the peer will hear.
+    /// The responder that a peer's request names, or what stands for all of them at a leaf; nil if it has just stopped, which the peer will
+    /// hear. One that the peer was never told of is not there for it: a leaf knows the one of its relay alone, and others no local one.
     func responder(_ flow: UInt32, over link: PeerLink) -> Responder? {
-        state.withLock { $0.relays[link.id] }?.responder(flow) ?? bus.desk.responder(flow)
+        guard !link.isLeaf else { return state.withLock { $0.relays[link.id] }?.responder(flow) }
+        return bus.desk.responder(flow).flatMap { $0.options.isRemote ? $0 : nil }
     }
 }

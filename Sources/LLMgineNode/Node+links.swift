@@ -111,6 +111,11 @@ extension Node: LinkDelegate {
             link.sendReplyError(frame.request, refusal)
             return link.finished(frame.request, flow: frame.flow)
         }
+        // The rules are asked about the topic, so it must be one of the responder's. What takes a leaf's requests takes all of them.
+        guard link.isLeaf || responder.filters.contains(where: { $0.matches(message.topic) }) else {
+            link.sendReplyError(frame.request, LLMgineError(.noResponders, "the responder does not answer on \(message.topic)"))
+            return link.finished(frame.request, flow: frame.flow)
+        }
         let incoming = bus.requestReceived(
             frame.request, by: responder, from: requester, deadline: frame.deadline, replyWindow: frame.replyMessages, message, over: link
         ) { link.finished(frame.request, flow: frame.flow) }

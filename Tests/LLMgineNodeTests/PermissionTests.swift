@@ -207,6 +207,41 @@ import Testing
         await stop([leaf, free] + nodes)
     }
 
+    @Test func `are no way around what a leaf was told of: it reaches no responder of its hub but the one that passes on`() async throws {
+        let nodes = try await mesh(["a": ["node leaf may publish nothing", "node leaf may subscribe nothing"]])
+        let asked = Inbox<Topic>()
+        let responder = try await nodes[0].bus.respond(to: "secret") { (message: Message, _) in
+            asked.add(message.topic)
+            return ByteBuffer()
+        }
+        let leaf = try await RawPeer("leaf", kind: .leaf, of: cluster, at: nodes[0])
+        for topic in ["llmgine.rules", "secret"] as [Topic] { #expect(try await leaf.ask(responder, on: topic) == "peerLost") }
+        #expect(asked.items == [])
+        await stop(nodes)
+    }
+
+    @Test func `are asked about the topics of a responder, and one that it does not answer on reaches it from no peer`() async throws {
+        let nodes = try await mesh(["a": ["node peer may publish open", "node peer may subscribe nothing"]])
+        let asked = Inbox<Topic>()
+        func respond(to filter: TopicFilter, isRemote: Bool = true) async throws -> Responder {
+            try await nodes[0].bus.respond(to: filter, options: ResponderOptions(concurrency: 1, isRemote: isRemote)) {
+                (message: Message, _) in
+                asked.add(message.topic)
+                return ByteBuffer()
+            }
+        }
+        let (open, secret) = (try await respond(to: "open"), try await respond(to: "secret"))
+        let local = try await respond(to: "open", isRemote: false)
+        let peer = try await RawPeer("peer", of: cluster, at: nodes[0])
+        // More often than it has slots.
+        for _ in 1...3 { #expect(try await peer.ask(secret, on: "open") == "noResponders") }
+        #expect(try await peer.ask(secret, on: "secret") == "permissionDenied")
+        #expect(try await peer.ask(local, on: "open") == "peerLost")
+        #expect(try await peer.ask(open, on: "open") == "answered")
+        #expect(asked.items == ["open"])
+        await stop(nodes)
+    }
+
     @Test func `can close a node to administration without keeping it from its work`() async throws {
         let nodes = try await mesh(["a": ["node a may publish orders.>", "node a may subscribe orders.>"], "b": []])
         let inbox = try await collect("orders.>", on: nodes[0])
