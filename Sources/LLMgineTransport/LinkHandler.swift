@@ -274,6 +274,8 @@ final class LinkHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     private func perform(_ action: LinkAction, _ context: ChannelHandlerContext) {
         switch action {
+        // It would pile up for a peer that asks and does not read, to whom it is no news: whatever waits is a sign of life.
+        case .send(.pong) where !context.channel.isWritable: break
         case .send(let frame) where move.isHolding: frame.write(into: &move.held)
         case .send(let frame):
             if case .goodbye = frame { flush(isLast: true) }  // what was queued before it goes before it

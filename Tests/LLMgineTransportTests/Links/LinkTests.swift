@@ -405,6 +405,40 @@ struct Neighbourhood {
         #expect(said.count { if case .pong = $0 { true } else { false } } < 1100)
     }
 
+    @Test func `that sends PING and reads nothing has no PONG kept for it`() async throws {
+        let a = try around.station("a")
+        let (listener, address) = try await a.listen()
+        let material = try around.workshop.material("b", by: around.authority)
+        let (channel, heard) = try await Rogue.connect(address, opening: .of(Neighbourhood.hello)) { try material.secureClient($0) }
+        let link = await a.delegate.established().link
+        try await channel.setOption(.autoRead, value: false).get()
+        link.update { $0.opened(flow: 1, whenFull: .block, window: Credit(messages: .max, bytes: .max)) }
+        let message = Message(topic: "t", payload: ByteBuffer(repeating: 1, count: 32 << 10))
+        var sequence: UInt64 = 0
+        var queued = 1
+        while queued > 0 {  // until the loop has had its turn and the socket took nothing
+            queued = 0
+            while case .queued? = try link.append(message, sequence: sequence, to: [1]) {
+                sequence += 1
+                queued += 1
+            }
+            try await link.eventLoop.submit {}.get()
+        }
+        let pings = 500
+        var flood = ByteBuffer()
+        for nonce in 0..<UInt64(pings) { Frame.ping(PingFrame(nonce: nonce, interestVersion: 0, interestHash: 0)).write(into: &flood) }
+        Frame.cancel(CancelFrame(request: 1)).write(into: &flood)
+        try await channel.writeAndFlush(flood).get()
+        let _: Bool = await a.delegate.first { if case .frame(.cancel) = $0 { true } else { nil } }
+        try await channel.setOption(.autoRead, value: true).get()
+        // Then what was written before has gone out.
+        #expect(await link.waitForRoom(for: [1]) { _ in })
+        link.close(.shuttingDown)
+        let pongs = try await heard.get().count { if case .pong = $0 { true } else { false } }
+        #expect(pongs < pings / 2)  // some if the socket took a little more in between
+        await listener.close()
+    }
+
     /// The one slow test: a link may not be given up sooner than after three seconds.
     @Test func `that falls silent is given up after three seconds`() async throws {
         let started = ContinuousClock.now

@@ -27,9 +27,17 @@ final class Rogue: ChannelInboundHandler {
         _ address: HostPort, opening: ByteBuffer, next: ByteBuffer = ByteBuffer(),
         securing: @escaping @Sendable (any Channel) throws -> Void
     ) async throws -> EventLoopFuture<[Frame]> {
+        try await connect(address, opening: opening, next: next, securing: securing).heard
+    }
+
+    /// The same. - Returns: also the connection, to write more to it or to stop reading.
+    static func connect(
+        _ address: HostPort, opening: ByteBuffer, next: ByteBuffer = ByteBuffer(),
+        securing: @escaping @Sendable (any Channel) throws -> Void
+    ) async throws -> (channel: any Channel, heard: EventLoopFuture<[Frame]>) {
         let group = MultiThreadedEventLoopGroup.singleton
         let heard = group.next().makePromise(of: [Frame].self)
-        _ = try await ClientBootstrap(group: group)
+        let channel = try await ClientBootstrap(group: group)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try securing(channel)
@@ -37,7 +45,7 @@ final class Rogue: ChannelInboundHandler {
                 }
             }
             .connect(host: address.host, port: address.port).get()
-        return heard.futureResult
+        return (channel, heard.futureResult)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
