@@ -53,6 +53,8 @@ public final class Node: Service, Sendable {
     var ownGrant: TopicGrant? { certifiedGrant.withLock { $0 } }
     /// Changes with the roles of its certificate.
     let certifiedGrant: Mutex<TopicGrant?>
+    /// Held while certificates are loaded anew.
+    let reloading = Mutex(())
     /// What peers may have under way to one subscription, in payload bytes: enough for any one message.
     let windowBytes: UInt64
     /// The memory that peers may fill.

@@ -120,6 +120,31 @@ import Testing
         cluster.remove()
     }
 
+    @Test func `that carry a role no more end the node's links, so that it hears no more over them than without it`() async throws {
+        _ = try cluster.certificates(for: "b", roles: ["reader"])
+        let a = try await node("a")
+        let rules = ["role reader may subscribe orders.>", "everyone may subscribe open", "everyone may publish >"]
+        let b = try await node("b", seeds: [a.listeningAddress ?? ""], permissions: rules)
+        let seen = Inbox<Topic>()
+        let subscription = try await b.bus.subscribe("orders.>", "open") { (message: Message, _) in seen.add(message.topic) }
+        try await subscription.established()
+        try await a.bus.publish(Message(topic: "orders.new", payload: ByteBuffer()))
+        #expect(await seen.wait(for: 1) == ["orders.new"])
+        try cluster.renewCertificates(for: "b")
+        let closed = await lines(containing: "link closed", count: 2)
+        let text = "the node's new certificate carries other roles"
+        #expect(closed.contains { $0.contains(text) && $0.contains("peer=a") && $0.contains("by=us") }, "\(closed)")
+        _ = await lines(containing: "peer linked", count: 4)
+        try await b.established()
+        for topic in ["orders.new", "open"] as [Topic] {
+            while try await a.bus.publish(Message(topic: topic, payload: ByteBuffer())).matched == 0 { await Task.yield() }
+        }
+        #expect(await seen.wait(for: 2) == ["orders.new", "open"])
+        await #expect(throws: LLMgineError(.permissionDenied, "")) { try await b.bus.subscribe("orders.new") { (_: Message, _) in } }
+        for node in [b, a] { await node.stop() }
+        cluster.remove()
+    }
+
     @Test func `that cannot be used are refused with the reason, and the old ones stay`() async throws {
         let a = try await node("a")
         try "no certificate".write(toFile: "\(cluster.directory)/a/node.pem", atomically: true, encoding: .utf8)

@@ -46,10 +46,15 @@ struct CertificateWatch {
 
 extension Node {
     /// Loads the certificate files anew, as it is done by itself a few seconds after they have changed. New connections use them at once, and
-    /// links that stand change over one after another, without losing or reordering what is under way. If they carry other roles, peers close
-    /// the links instead, and this node is held to the rules for the new roles at once.
+    /// links that stand change over one after another, without losing or reordering what is under way. If they carry other roles, this node is
+    /// held to the rules for these from now on, and its links end instead and are made anew.
     /// - Throws: `tlsFailure` or `identityRefused`, naming the file; the old certificates stay in use then.
     public func reloadCertificates() throws(LLMgineError) {
+        // One after another, so that certificates and rules are those of the same files.
+        try reloading.withLock { _ throws(LLMgineError) in try reload() }
+    }
+
+    private func reload() throws(LLMgineError) {
         let material = try TLSMaterial(loading: configuration.certificates)
         guard material.identity.node == configuration.name, material.identity.cluster == configuration.cluster else {
             throw LLMgineError(
@@ -58,13 +63,22 @@ extension Node {
             )
         }
         guard let certificates = state.withLock({ $0.endpoint?.certificates }) else { return }
-        certificates.replace(with: material)
+        let hasOtherRoles = Set(certificates.current.roles) != Set(material.roles)
+        // Before a link can be made with the new ones: what this node may hear over it is settled when it is made.
         certified(material.roles)
+        certificates.replace(with: material)
         state.withLock { $0.certificates?.warned = .max }
         logger.notice(
             "new certificates are in use", metadata: ["expires": "\(material.expires.formatted(.iso8601))", "serial": "\(material.serial)"])
         for remark in material.remarks { logger.warning("certificate", metadata: ["remark": "\(remark)"]) }
-        renewLinks()
+        if hasOtherRoles { endLinks(before: material.serial) } else { renewLinks() }
+    }
+
+    /// Ends the links that go by roles of earlier certificates, at both ends. They are dialled again with the new ones.
+    private func endLinks(before serial: UInt64) {
+        guard !isStopped.load(ordering: .relaxed) else { return }
+        let links = state.withLock { Array($0.links.values) + Array($0.candidates.values) }
+        for link in links where link.connection.material < serial { link.connection.close(.rolesChanged) }
     }
 
     /// Looks at the files now and again every few seconds.

@@ -36,7 +36,7 @@ extension Node {
                 }))
     }
 
-    /// New certificates are in use, which may carry other roles.
+    /// New certificates are about to be used, which may carry other roles. By one caller at a time.
     func certified(_ roles: [String]) {
         let grant = permissions.grant(for: configuration.name, roles: roles)
         let isNew = certifiedGrant.withLock { known in
