@@ -8,11 +8,24 @@ import Testing
     @Test func `ends the wait for peers that will never answer`() async throws {
         let cluster = try TestCluster()
         defer { cluster.remove() }
-        let node = try await cluster.node("a")
-        let asking = Task<Void, any Error> { while true { try await node.established(within: .seconds(600)) } }
-        await node.stop()
+        let proxy = try await CutProxy()
+        var behind = try cluster.configuration("a")
+        behind.advertise = proxy.address
+        let a = try await Node(configuration: behind)
+        try proxy.lead(to: a.listeningAddress ?? "")
+        var before = try cluster.configuration("b", seeds: [proxy.address])
+        before.listen = nil
+        let b = try await Node(configuration: before)
+        for node in [a, b] { try await node.linked(to: 1) }
+        try await proxy.freeze()
+        try await b.bus.subscribe("t") { (_: Message, _) in }
+        // It waits when this returns.
+        let asking = Task.immediate { try await b.established(within: .seconds(600)) }
+        await b.stop(deadline: .zero)
         await #expect(throws: LLMgineError(.stopped, "")) { try await asking.value }
-        await #expect(throws: LLMgineError(.stopped, "")) { try await node.established() }
+        await #expect(throws: LLMgineError(.stopped, "")) { try await b.established() }
+        await proxy.close()
+        await a.stop()
     }
 
     @Test func `that is asked for twice is one, and both hear what it has left`() async throws {
