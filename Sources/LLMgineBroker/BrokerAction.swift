@@ -42,6 +42,8 @@ package enum BrokerAction: Sendable, Hashable {
     case requestInterest(LinkID, since: UInt64)
     /// Report `interestFlushed` in about 10 ms.
     case scheduleInterestFlush
+    /// Report `interestAnswerDue` when this time is over, also while the node leaves.
+    case scheduleInterestAnswer(LinkID, after: Duration)
     /// What is published here and matches goes there as well.
     case routeAdded(NodeID, LinkID, InterestEntry, leaf: Bool)
     case routeRemoved(NodeID, LinkID, UInt32)

@@ -56,30 +56,31 @@ extension BrokerMachine {
         resolveWaiters(into: &actions)
     }
 
-    /// The peer lacks what changed since a version; 0 asks for everything. It is answered at once, and from then on once a tick: an answer may be
-    /// many times longer than the question.
-    package mutating func interestWanted(_ link: LinkID, since version: UInt64, into actions: inout [BrokerAction]) {
+    /// How often the questions of one peer are answered: an answer may be many times longer than the question.
+    private static let answerInterval = Duration.seconds(1)
+
+    /// The peer lacks what changed since a version; 0 asks for everything. It is answered at once, and what it asks within a second after that,
+    /// when the second is over.
+    package mutating func interestWanted(_ link: LinkID, since version: UInt64, at now: Duration, into actions: inout [BrokerAction]) {
         // A hub in reserve is told nothing, or it would deliver as well.
         guard let peer = peers[link], !peer.isLeaf, !peer.isStandby else { return }
-        guard !peer.wasAnswered else {
-            peers[link]?.owed = min(peer.owed ?? version, version)
-            return
+        let since = min(peer.owed ?? version, version)
+        guard let answered = peer.answered, now - answered < BrokerMachine.answerInterval else {
+            return answerInterest(link, since: since, at: now, into: &actions)
         }
-        tellInterest(link, since: version, into: &actions)
+        if peer.owed == nil { actions.append(.scheduleInterestAnswer(link, after: answered + BrokerMachine.answerInterval - now)) }
+        peers[link]?.owed = since
     }
 
-    /// Answers those who asked more than once since the last tick.
-    mutating func tellWhoAskedAgain(into actions: inout [BrokerAction]) {
-        for link in peers.filter({ $0.value.wasAnswered }).keys.sorted() {
-            peers[link]?.wasAnswered = false
-            guard let since = peers[link]?.owed else { continue }
-            peers[link]?.owed = nil
-            tellInterest(link, since: since, into: &actions)
-        }
+    /// The time is over for which an answer was put off.
+    package mutating func interestAnswerDue(_ link: LinkID, at now: Duration, into actions: inout [BrokerAction]) {
+        guard let since = peers[link]?.owed else { return }
+        answerInterest(link, since: since, at: now, into: &actions)
     }
 
-    private mutating func tellInterest(_ link: LinkID, since version: UInt64, into actions: inout [BrokerAction]) {
-        peers[link]?.wasAnswered = true
+    private mutating func answerInterest(_ link: LinkID, since version: UInt64, at now: Duration, into actions: inout [BrokerAction]) {
+        peers[link]?.answered = now
+        peers[link]?.owed = nil
         peers[link]?.told = log.version
         for update in log.delta(since: version).split() { actions.append(.sendInterest(link, update)) }
     }

@@ -9,7 +9,7 @@ extension BrokerMachine {
         dialDue(at: now, into: &actions)
     }
 
-    /// Time passed: gossip, dials, what was asked for more than once.
+    /// Time passed: gossip, dials.
     /// - Parameter random: chooses the peer to gossip with.
     package mutating func ticked(at now: Duration, random: UInt64, into actions: inout [BrokerAction]) {
         if let due = nextGossip, now >= due {
@@ -19,7 +19,6 @@ extension BrokerMachine {
             let core = coreLinks
             if !isLeaf, !core.isEmpty { actions.append(.sendGossip(core[Int(random % UInt64(core.count))], members.gossip(at: now))) }
         }
-        tellWhoAskedAgain(into: &actions)
         dialDue(at: now, into: &actions)
     }
 

@@ -46,9 +46,9 @@ package struct BrokerMachine: Sendable {
         var told: UInt64 = 0
         /// The version of our log that it acknowledged.
         var acknowledged: UInt64 = 0
-        /// Whether it asked for our interest and was told since the last tick.
-        var wasAnswered = false
-        /// From which version on it is to be told at the next tick, because it asked once more; nil if it did not.
+        /// When it was last told of our interest because it had asked; nil if it has not.
+        var answered: Duration?
+        /// From which version on it is to be told later, because it asked again so soon; nil if it did not.
         var owed: UInt64?
         /// Whether a resync was asked for and has not come.
         var awaitsResync = false

@@ -79,6 +79,8 @@ extension Node {
         case .requestInterest(let id, let since): link(id)?.connection.send(.interestWanted(InterestWantedFrame(sinceVersion: since)))
         case .scheduleInterestFlush:
             control.scheduleTask(in: .milliseconds(10)) { self.drive { $0.interestFlushed(into: &$1) } }
+        case .scheduleInterestAnswer(let id, after: let wait):
+            control.scheduleTask(in: TimeAmount(wait)) { self.drive { $0.interestAnswerDue(id, at: self.elapsed, into: &$1) } }
         case .routeAdded(_, let id, let entry, let leaf): routeAdded(id, entry, leaf: leaf)
         case .routeRemoved(_, let id, let flow): routeRemoved(id, flow)
         case .resolve(let waiter): state.withLock { $0.waiters.removeValue(forKey: waiter) }?.resume()

@@ -182,7 +182,7 @@ extension Node: LinkDelegate {
     private func interestWanted(_ link: PeerLink, since version: UInt64) {
         if let relay = state.withLock({ $0.relays[link.id] }) { return relay.sendInterest() }
         let id = link.id
-        tell { $0.interestWanted(id, since: version, into: &$1) }
+        tell { $0.interestWanted(id, since: version, at: self.elapsed, into: &$1) }
     }
 
     package func linkPeerInterest(_ connection: LinkConnection, version: UInt64, hash: UInt64) {

@@ -44,6 +44,14 @@ private struct Bench {
         act { $0.interestAcknowledged(LinkID(link), version: version, into: &$1) }
     }
 
+    mutating func wanted(_ link: UInt64, since version: UInt64, at milliseconds: Int) -> [BrokerAction] {
+        act { $0.interestWanted(LinkID(link), since: version, at: .milliseconds(milliseconds), into: &$1) }
+    }
+
+    mutating func answerDue(_ link: UInt64, at milliseconds: Int) -> [BrokerAction] {
+        act { $0.interestAnswerDue(LinkID(link), at: .milliseconds(milliseconds), into: &$1) }
+    }
+
     mutating func received(_ link: UInt64, _ update: InterestUpdate) -> [BrokerAction] {
         act { $0.interestReceived(LinkID(link), update, into: &$1) }
     }
@@ -291,33 +299,37 @@ private func delta(_ from: UInt64, _ to: UInt64, adds: [InterestEntry] = [], rem
         _ = bench.flushed()
         _ = try bench.subscribed(2)
         _ = bench.flushed()
-        #expect(
-            bench.act { $0.interestWanted(LinkID(1), since: 1, into: &$1) } == [.sendInterest(LinkID(1), delta(1, 2, adds: [entry(2)]))])
-        _ = bench.act { $0.ticked(at: .seconds(1), random: 0, into: &$1) }
-        #expect(
-            bench.act { $0.interestWanted(LinkID(1), since: 0, into: &$1) } == [.sendInterest(LinkID(1), snapshot(2, entry(1), entry(2)))])
+        #expect(bench.wanted(1, since: 1, at: 0) == [.sendInterest(LinkID(1), delta(1, 2, adds: [entry(2)]))])
+        #expect(bench.wanted(1, since: 0, at: 1000) == [.sendInterest(LinkID(1), snapshot(2, entry(1), entry(2)))])
     }
 
-    @Test func `is answered once a tick to a peer that goes on asking`() throws {
+    @Test func `is answered once a second to a peer that goes on asking, whatever else goes on, and while the node leaves`() throws {
         var bench = Bench()
         _ = bench.linked(1, "b")
         _ = bench.linked(2, "c")
         _ = try bench.subscribed(1)
         _ = bench.flushed()
         let whole = BrokerAction.sendInterest(LinkID(1), snapshot(1, entry(1)))
-        #expect(bench.act { $0.interestWanted(LinkID(1), since: 0, into: &$1) } == [whole])
-        for since in [1, 0, 9] as [UInt64] { #expect(bench.act { $0.interestWanted(LinkID(1), since: since, into: &$1) } == []) }
+        #expect(bench.wanted(1, since: 0, at: 5000) == [whole])
+        #expect(bench.wanted(1, since: 1, at: 5200) == [.scheduleInterestAnswer(LinkID(1), after: .milliseconds(800))])
+        for time in stride(from: 5210, to: 6000, by: 10) {
+            #expect(!bench.act { $0.ticked(at: .milliseconds(time), random: 0, into: &$1) }.contains(whole))
+            #expect(bench.wanted(1, since: time == 5300 ? 0 : 1, at: time) == [])
+        }
         // Nobody else waits for it, and a new link of its own is not held to what the old one asked.
-        #expect(bench.act { $0.interestWanted(LinkID(2), since: 0, into: &$1) } == [.sendInterest(LinkID(2), snapshot(1, entry(1)))])
-        // What it asked for meanwhile is told with the tick, the most of it, and that counts as its answer.
-        #expect(bench.act { $0.ticked(at: .seconds(1), random: 0, into: &$1) } == [whole])
-        #expect(bench.act { $0.interestWanted(LinkID(1), since: 0, into: &$1) } == [])
-        #expect(bench.act { $0.ticked(at: .seconds(2), random: 0, into: &$1) } == [whole])
-        #expect(bench.act { $0.ticked(at: .seconds(3), random: 0, into: &$1) } == [])
-        #expect(bench.act { $0.interestWanted(LinkID(1), since: 0, into: &$1) } == [whole])
+        #expect(bench.wanted(2, since: 0, at: 5900) == [.sendInterest(LinkID(2), snapshot(1, entry(1)))])
+        // What it asked for meanwhile is told then, the most of it, and that counts as its answer.
+        _ = bench.act { $0.leaveStarted(at: .milliseconds(5999), deadline: .seconds(600), into: &$1) }
+        #expect(bench.answerDue(1, at: 6000) == [whole])
+        #expect(bench.answerDue(1, at: 6000) == [])
+        #expect(bench.wanted(1, since: 0, at: 6999) == [.scheduleInterestAnswer(LinkID(1), after: .milliseconds(1))])
+        // The question of the next second is answered with what is owed, which is not told twice.
+        #expect(bench.wanted(1, since: 1, at: 7000) == [whole])
+        #expect(bench.answerDue(1, at: 7001) == [])
         _ = bench.lost(1)
+        #expect(bench.answerDue(1, at: 7002) == [])
         _ = bench.linked(3, "b")
-        #expect(bench.act { $0.interestWanted(LinkID(3), since: 0, into: &$1) } == [.sendInterest(LinkID(3), snapshot(1, entry(1)))])
+        #expect(bench.wanted(3, since: 0, at: 7003) == [.sendInterest(LinkID(3), snapshot(1, entry(1)))])
     }
 
     @Test func `beyond its limit closes the link`() {
@@ -445,7 +457,7 @@ private func delta(_ from: UInt64, _ to: UInt64, adds: [InterestEntry] = [], rem
         _ = try bench.subscribed(7)
         #expect(bench.linked(2, "b", dialed: "b:1") == [])
         #expect(bench.received(2, snapshot(1, entry(9))) == [])
-        #expect(bench.act { $0.interestWanted(LinkID(2), since: 0, into: &$1) } == [])
+        #expect(bench.wanted(2, since: 0, at: 0) == [])
         #expect(bench.act { $0.ticked(at: .seconds(60), random: 0, into: &$1) } == [])
         #expect(bench.established(3).count == 1)
         #expect(

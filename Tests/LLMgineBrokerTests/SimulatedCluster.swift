@@ -20,6 +20,7 @@ struct SimulatedCluster {
         case frame(Frame, connection: UInt64, to: Int)
         case dialFailed(String, at: Int, life: Int)
         case flush(Int, life: Int)
+        case answer(LinkID, at: Int, life: Int)
         case tick
     }
 
@@ -206,6 +207,9 @@ struct SimulatedCluster {
         case .flush(let index, let life):
             guard nodes[index].life == life else { return }
             act(index) { $0.interestFlushed(into: &$1) }
+        case .answer(let link, let index, let life):
+            guard nodes[index].life == life else { return }
+            act(index) { [now] in $0.interestAnswerDue(link, at: now, into: &$1) }
         case .tick:
             for index in nodes.indices {
                 let number = random.next()
@@ -231,7 +235,7 @@ struct SimulatedCluster {
             switch frame {
             case .interest(let update): $0.interestReceived(link, update, into: &$1)
             case .acknowledged(let version): $0.interestAcknowledged(link, version: version, into: &$1)
-            case .wanted(let version): $0.interestWanted(link, since: version, into: &$1)
+            case .wanted(let version): $0.interestWanted(link, since: version, at: now, into: &$1)
             case .gossip(let records): $0.gossipReceived(link, records, at: now, into: &$1)
             case .leaving: $0.peerLeaving(link, into: &$1)
             case .ping(let version, let hash): $0.peerReportedInterest(link, version: version, hash: hash, into: &$1)
@@ -268,6 +272,7 @@ struct SimulatedCluster {
         case .sendGossip(let link, let records): send(.gossip(records), link, from: index)
         case .sendLeaving(let link, deadline: _): send(.leaving, link, from: index)
         case .scheduleInterestFlush: schedule(.flush(index, life: nodes[index].life), in: .milliseconds(10))
+        case .scheduleInterestAnswer(let link, after: let wait): schedule(.answer(link, at: index, life: nodes[index].life), in: wait)
         case .routeAdded(_, let link, let entry, _):
             if !nodes[index].routes[link, default: []].insert(entry.flow).inserted {
                 faults.append("n\(index): flow \(entry.flow) of \(link) came twice")

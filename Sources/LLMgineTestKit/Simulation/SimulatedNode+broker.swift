@@ -27,6 +27,10 @@ extension SimulatedNode {
         case .requestInterest(let id, let since): link(id)?.send(.interestWanted(InterestWantedFrame(sinceVersion: since)))
         case .scheduleInterestFlush:
             simulation.plan(in: 10_000, on: self) { [self] in tell { $0.interestFlushed(into: &$1) } }
+        case .scheduleInterestAnswer(let id, after: let wait):
+            simulation.plan(in: wait.microseconds, on: self) { [self] in
+                tell { [now] in $0.interestAnswerDue(id, at: now, into: &$1) }
+            }
         case .routeAdded(_, let id, let entry, let leaf):
             if leaf { relay(id)?.opened(entry) } else { routeAdded(id, entry) }
         case .routeRemoved(_, let id, let flow): routeRemoved(id, flow)
@@ -245,7 +249,7 @@ extension SimulatedNode {
             tell { $0.interestReceived(id, update, into: &$1) }
         case .interestAck(let ack): tell { $0.interestAcknowledged(id, version: ack.version, into: &$1) }
         case .interestWanted where relay(id) != nil: relay(id)?.sendInterest()
-        case .interestWanted(let wanted): tell { $0.interestWanted(id, since: wanted.sinceVersion, into: &$1) }
+        case .interestWanted(let wanted): tell { [now] in $0.interestWanted(id, since: wanted.sinceVersion, at: now, into: &$1) }
         case .gossip(let gossip):
             guard simulation.broken != .ignoresGossip else { return }
             let records = gossip.members.map { MemberRecord($0) }
