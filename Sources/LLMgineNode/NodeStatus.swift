@@ -3,11 +3,10 @@ public import LLMgineBus
 public import LLMgineCore
 import LLMgineMembership
 import LLMgineTransport
+import LLMgineWire
 import Logging
 import NIOCore
 import Synchronization
-
-import class FoundationEssentials.JSONEncoder
 
 /// What a node knows of itself and of its cluster at one moment.
 public struct NodeStatus: Sendable, Hashable, Codable {
@@ -17,11 +16,11 @@ public struct NodeStatus: Sendable, Hashable, Codable {
     public var cluster: String
     /// The version of its software.
     public var version: String
-    /// Every member that it knows, itself first.
+    /// Every member that it knows, itself first. Asked for over a link, a node that knows too many for one reply tells of those with a link.
     public var members: [Member]
     /// Its subscriptions. Asked for over a link, a node with very many tells of those with the most queued, lost or handled.
     public var subscriptions: [SubscriptionStatus]
-    /// Its links, by peer.
+    /// Its links, by peer. Asked for over a link, a node with too many for one reply tells of those on which something waits.
     public var links: [Link]
     /// The memory that it lends to its peers.
     public var memory: Memory
@@ -133,9 +132,9 @@ extension Node {
         let topic = try Node.statusTopic(configuration.name)
         try await bus.respond(to: TopicFilter(topic), options: ResponderOptions(name: "status")) { [weak self] _, _ in
             guard let self else { throw LLMgineError(.stopped, "the node has stopped") }
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            return ByteBuffer(bytes: try encoder.encode(await status().shortened))
+            // Whoever asks may be configured to take less than this node, but hardly less than by default.
+            let maximumBytes = min(configuration.maximumPayload, WireLimits.defaultPayload)
+            return ByteBuffer(bytes: try await status().encoded(within: maximumBytes))
         }
     }
 }

@@ -48,13 +48,44 @@ import Testing
         for node in nodes { await node.stop() }
     }
 
+    @Test func `fits into one reply, however many members, links and blocked subscriptions there are`() async throws {
+        let cluster = try TestCluster()
+        defer { cluster.remove() }
+        let nodes = try await cluster.mesh(["a", "b"])
+        var status = await nodes[0].status()
+        for node in nodes { await node.stop() }
+        let (own, linked) = (status.members[0], status.members[1])
+        var gone = linked
+        gone.state = "unreachable"
+        var link = try #require(status.links.first)
+        let blocked = #"{"subscription": "t#1", "priority": "normal", "messages": 1, "bytes": 1, "isDemoted": false}"#
+        link.blocked = Array(repeating: try JSONDecoder().decode(NodeStatus.Blocked.self, from: Data(blocked.utf8)), count: 2)
+        link.queuedMessages = 0
+        var busy = link
+        busy.queuedMessages = 1
+        status.members = [own] + Array(repeating: gone, count: 4094) + [linked]
+        status.links = Array(repeating: link, count: 999) + [busy]
+        for maximum in [1 << 20, 16 << 10, 1 << 10] {
+            let data = try status.encoded(within: maximum)
+            #expect(data.count <= maximum)
+            let told = try JSONDecoder().decode(NodeStatus.self, from: data)
+            #expect(told.members.first == own)
+            #expect(told.omitted?.members == 4096 - told.members.count)
+            #expect(told.omitted?.links == 1000 - told.links.count)
+            #expect(told.omitted?.blocked == 2000 - told.links.reduce(0) { $0 + $1.blocked.count })
+            guard maximum > 1 << 10 else { continue }
+            #expect(told.members.last == linked)
+            #expect(told.links.last?.queuedMessages == 1)
+        }
+    }
+
     @Test func `is told in full where there is not much of it`() async throws {
         let cluster = try TestCluster()
         defer { cluster.remove() }
         let nodes = try await cluster.mesh(["a"])
         try await nodes[0].bus.subscribe("one", "two", options: SubscriptionOptions(name: "few")) { (_: Message, _) in }
         let status = await nodes[0].status()
-        #expect(status.shortened == status)
+        #expect(status.shortened() == status)
         #expect(status.totals?.subscriptions == status.subscriptions.count)
         for node in nodes { await node.stop() }
     }

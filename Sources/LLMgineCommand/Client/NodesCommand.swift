@@ -85,7 +85,7 @@ struct NodesCommand: AsyncParsableCommand {
     private static func omitted(from status: NodeStatus) -> String? {
         status.omitted.map { omitted in
             "not shown: \(omitted.subscriptions) of \(status.totals?.subscriptions ?? 0) subscriptions, \(omitted.blocked) blocked, "
-                + "\(omitted.refused) refused"
+                + "\(omitted.refused) refused, \(omitted.members ?? 0) members, \(omitted.links ?? 0) links"
         }
     }
 

@@ -108,7 +108,8 @@ struct TopReport: Encodable {
             node: member.node.name, state: status == nil ? "silent" : member.state == "self" ? "linked" : member.state,
             handledPerSecond: rate(status?.handled, before?.handled, seconds), lostPerSecond: rate(status?.lost, before?.lost, seconds),
             queued: status?.queued ?? 0, subscriptions: status?.totals?.subscriptions ?? status?.subscriptions.count ?? 0,
-            links: links.count, outgoing: links.reduce(0) { $0 &+ $1.queuedMessages }, credit: links.reduce(0) { $0 &+ $1.creditMessages },
+            links: links.count + (status?.omitted?.links ?? 0), outgoing: links.reduce(0) { $0 &+ $1.queuedMessages },
+            credit: links.reduce(0) { $0 &+ $1.creditMessages },
             blocked: links.reduce(status?.omitted?.blocked ?? 0) { $0 &+ $1.blocked.count },
             memoryUsed: (memory?.exclusive ?? 0) &+ (memory?.floating ?? 0),
             memoryBudget: memory?.budget ?? 0, journalOpen: status?.journal?.open)
