@@ -68,8 +68,8 @@ extension Node {
         case .peerUp(let node, let id, let leaf): peerUp(node, id, leaf: leaf)
         case .peerDown(let node, let id): peerDown(node, id)
         case .peerDraining(let node, let id):
+            noteLostPeer(id)  // before it is told, so that whoever hears of it finds it so
             logger.info("peer leaves", metadata: ["peer": "\(node)"])
-            noteLostPeer(id)
             link(id)?.drains()
             bus.desk.peerDraining(id)
         case .close(let id, let reason): close(id, reason)

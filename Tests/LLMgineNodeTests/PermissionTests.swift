@@ -3,6 +3,7 @@ import LLMgineCore
 import LLMgineNode
 import LLMgineObservability
 import LLMgineTestKit
+import LLMgineWire
 import Logging
 import NIOCore
 import Synchronization
