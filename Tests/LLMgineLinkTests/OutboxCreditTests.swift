@@ -216,7 +216,9 @@ import Testing
         _ = link.drain(maximum: .max)
         #expect(try link.append(2, to: [1, 2, 3, 4]) == .full)
         #expect(
-            link.holders(flows: [4, 3, 2, 1, 9]) == [.init(flow: 2, deadline: .seconds(7), turn: 1), .init(flow: 1, deadline: .seconds(2), turn: 1)],
+            link.holders(flows: [4, 3, 2, 1, 9]) == [
+                .init(flow: 2, deadline: .seconds(7), turn: 1), .init(flow: 1, deadline: .seconds(2), turn: 1),
+            ],
             "of all that are full at once, and of no other")
         #expect(link.demoted(flows: [1]) == [1])
         #expect(link.holders(flows: [1, 2]) == [.init(flow: 2, deadline: .seconds(7), turn: 1)])
