@@ -12,9 +12,9 @@ public import struct LLMgineCore.TopicFilter
         /// The first value; nil in the free list. Here and not in the array, because most filters have one, and memory of its own would cost a
         /// look-up another cache miss.
         @usableFromInline var first: Value?
-        @usableFromInline var others: [Value] = []
         /// The next leaf of the chain, or of the free list; 0 ends both.
         @usableFromInline var next: UInt32
+        @usableFromInline var others: [Value] = []
 
         @usableFromInline init(filter: TopicFilter, value: Value, next: UInt32) {
             self.filter = filter
