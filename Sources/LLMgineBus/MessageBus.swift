@@ -38,6 +38,8 @@ public final class MessageBus: Sendable {
         var subscriptions: [UInt32: Subscription] = [:]
         /// Subscriptions that take no more events, and whose queue is not handled or saved yet.
         var ending: [UInt32: Subscription] = [:]
+        /// Subscriptions of ``subscriptions`` that nobody sends to any more.
+        var withdrawn: Set<UInt32> = []
         /// Subscriptions may share a name. One is here before its counters are looked up, and the metrics of a name are observed and forgotten under this
         /// lock: what is forgotten is nobody's.
         var named: [String: Set<UInt32>] = [:]

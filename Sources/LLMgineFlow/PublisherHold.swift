@@ -8,7 +8,7 @@ package struct PublisherHold: Sendable {
         package let flow: UInt32
         /// How long one of them does at most.
         package let deadline: Duration
-        /// How often it has turned publishers away after it had room: another number shows that it has had room meanwhile.
+        /// Another number shows that it has moved meanwhile: it got credit or acknowledgements, or had room and turned publishers away again.
         package let turn: UInt64
 
         package init(flow: UInt32, deadline: Duration, turn: UInt64 = 0) {
@@ -34,8 +34,8 @@ package struct PublisherHold: Sendable {
         return holders.compactMap { ends[$0.flow]?.end }.min()
     }
 
-    /// The publisher, who has waited for others so far, waits for these now. One that has had room meanwhile and is full again holds it from now on: it
-    /// had no chance to show its room.
+    /// The publisher, who has waited for others so far, waits for these now. One that has moved meanwhile holds it from now on: it had no chance to show
+    /// that it is not stuck.
     package mutating func begin(with holders: [Holder], at now: Duration) {
         for holder in holders where ends[holder.flow].map({ $0.turn != holder.turn }) ?? false { hold(holder, from: now) }
     }

@@ -49,7 +49,7 @@ extension Outbox {
             }
             evicted = makeRoom(lane, index, measure.bound)
         }
-        guard !lanes[lane].slots.isEmpty else { return .queued(evicted: 0, rejected: 0) }
+        guard !lanes[lane].slots.isEmpty else { return .nobody }
         let chunk = chunk(lane, message.priority, topic: numbers.topic, sequence: sequence, length: measure.bound)
         let written = chunk.append(message, measure, numbers, sequence: sequence)
         for place in chunk.places { queues[place].count(messages: 1, bytes: written) }

@@ -10,7 +10,7 @@ extension Outbox {
         let whenFull: WhenFull
         /// Publishers do not wait for it, whatever its policy is.
         var isDemoted = false
-        /// How often one of its queues has begun to turn publishers away.
+        /// Counts what shows that it is not stuck: credit that came, and times that one of its queues began to turn publishers away.
         var turn: UInt64 = 0
         /// Whether whoever sends does not wait while it is full, but keeps the event elsewhere.
         private let isKeptElsewhere: Bool

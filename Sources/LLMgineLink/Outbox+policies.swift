@@ -56,11 +56,13 @@ extension Outbox {
         let others = held.isEmpty ? ids : ids.filter { !held.contains($0) }
         var (evicted, rejected) = (0, 0)
         if !others.isEmpty {
-            guard case .queued(let gone, let refused) = try put(message, sequence: sequence, to: others, at: now, expires: expires) else {
-                return .full
+            switch try put(message, sequence: sequence, to: others, at: now, expires: expires) {
+            case .queued(let gone, let refused):
+                (evicted, rejected) = (gone, refused)
+                for id in others { admitted(id, index, at: now) }
+            case .nobody: if held.isEmpty { return .nobody }
+            case .full, .paced: return .full
             }
-            (evicted, rejected) = (gone, refused)
-            for id in others { admitted(id, index, at: now) }
         }
         let deadline = expires ? message.timeToLive.map { now + $0 } : nil
         for id in held {

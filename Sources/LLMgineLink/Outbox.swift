@@ -21,6 +21,8 @@ package struct Outbox: ~Copyable {
     package enum Appended: Sendable, Equatable {
         /// In line for all but the flows that refused it. `evicted` counts older messages that went for it, over all flows.
         case queued(evicted: Int, rejected: Int)
+        /// None of the flows is open any more: nobody has it.
+        case nobody
         /// A flow whose policy is to wait has no room; nothing was taken.
         case full
         /// A flow slows its publishers: nothing was taken, and it is worth trying again after this time, or when there is room.
@@ -152,6 +154,7 @@ package struct Outbox: ~Copyable {
         // The answer to a BLOCKED that brings nothing new must not lead to the next one.
         guard queues[place].purse.granted != before else { return false }
         queues[place].saidBlocked = false
+        flows[place / 4].turn &+= 1
         let more = queues[place].purse.granted.messages - before.messages
         queues[place].pace?.granted(more, at: now)
         makeReady(place)

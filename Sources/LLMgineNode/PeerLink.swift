@@ -118,7 +118,9 @@ final class PeerLink: RemoteLink {
     func offer(_ message: borrowing Message, sequence: UInt64, to flows: [UInt32]) -> RemoteOffer {
         do throws(LLMgineError) {
             switch try connection.append(message, sequence: sequence, to: flows) {
+            case .queued(_, let rejected) where rejected == flows.count: return .refused
             case .queued(let evicted, let rejected): return .accepted(evicted: evicted, rejected: rejected)
+            case .nobody: return .closed
             case .full: return .full
             case .paced(let rest): return .paced(rest)
             case nil: return .closed

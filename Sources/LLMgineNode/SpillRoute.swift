@@ -28,7 +28,7 @@ final class SpillRoute: RemoteRoute {
                         switch try connection.append(record.message(at: SpillRecord.now), sequence: record.sequence, to: [flow]) {
                         case .queued: return true
                         case .full, .paced: return false
-                        case nil: return false  // the link is closed, and the line about to be ended
+                        case .nobody, nil: return false  // the flow is closed, and the line about to be ended
                         }
                     } catch {
                         connection.update { $0.lost(1, flow: flow) }  // no link may carry it

@@ -53,12 +53,28 @@ import Testing
     }
 
     /// Two publishes, so that each member has its turn once.
+    @Test func `passes over one that refuses it, unless all do`() async throws {
+        let bus = MessageBus(.swift)
+        bus.addRemote(MemberRoute("refuses", group: "g", refuses: true).flow)
+        let alone = try await bus.publish(Message("t", "x"))
+        #expect((alone.matched, alone.accepted, alone.rejected) == (1, 0, 1))
+        let able = MemberRoute("able", group: "g")
+        bus.addRemote(able.flow)
+        for _ in 1...2 {
+            let receipt = try await bus.publish(Message("t", "x"))
+            #expect((receipt.matched, receipt.accepted, receipt.rejected) == (1, 1, 0))
+        }
+        #expect(able.count == 2)
+        await bus.stop()
+    }
+
+    /// Two publishes, so that each member has its turn once.
     @Test func `waits for one that has not ended`() async throws {
         let bus = MessageBus(.swift)
         let options = SubscriptionOptions(group: "g", capacity: 1, whenFull: .block(deadline: .seconds(600)))
         let ending = try await HeldSubscription(on: bus, options: options)
         async let end: Void = ending.subscription.finish(within: .seconds(600))
-        while bus.subscriptionCount > 0 { await Task.yield() }
+        while try await bus.publish(Tick(number: 9), to: "t").matched > 0 { await Task.yield() }
         let full = try await HeldSubscription(on: bus, options: options)
         async let first = bus.publish(Tick(number: 1), to: "t")
         async let second = bus.publish(Tick(number: 2), to: "t")
@@ -110,9 +126,11 @@ private final class MemberRoute: RemoteRoute {
     let peer: NodeID
     private let group: String?
     private let failure: LLMgineError?
+    private let refuses: Bool
     private let taken = Atomic<Int>(0)
 
-    init(_ peer: NodeID, group: String?, failure: LLMgineError? = nil) {
+    init(_ peer: NodeID, group: String?, failure: LLMgineError? = nil, refuses: Bool = false) {
+        self.refuses = refuses
         self.peer = peer
         self.group = group
         self.failure = failure
@@ -123,6 +141,7 @@ private final class MemberRoute: RemoteRoute {
 
     func offer(_: borrowing Message, sequence _: UInt64) -> RemoteOffer {
         if let failure { return .failed(failure) }
+        if refuses { return .refused }
         taken.add(1, ordering: .relaxed)
         return .accepted(evicted: 0, rejected: 0)
     }

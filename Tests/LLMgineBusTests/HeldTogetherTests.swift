@@ -59,6 +59,22 @@ import Testing
         await bus.stop()
     }
 
+    @Test func `on another node are not taken for stuck if they have had room meanwhile`() async throws {
+        let bus = MessageBus(.swift)
+        let busy = BusyRoute("c", deadline: .seconds(1))
+        for flow in [FrozenRoute("b", deadline: .seconds(1)).flow, busy.flow] { bus.addRemote(flow) }
+        let clock = try await HeldSubscription(
+            on: bus, "clock", options: .init(capacity: 1, whenFull: .block(deadline: .milliseconds(100))))
+        async let publish = bus.publish(Message("t", "x"))
+        while busy.offers < 2 { await Task.yield() }
+        try await bus.publish(Tick(number: 1), to: "clock")
+        busy.makeRoom()
+        let receipt = try await publish
+        #expect((receipt.slow, receipt.matched, receipt.accepted) == (["b/1"], 2, 2))
+        clock.gate.open()
+        await bus.stop()
+    }
+
     /// The first one has the event in its queue by which the second is told to be at work.
     private static func twoFull(on bus: MessageBus) async throws -> [HeldSubscription] {
         let whenFull = WhenFull.block(deadline: deadline)
@@ -114,5 +130,56 @@ private final class FrozenRoute: RemoteRoute {
         return flows.map { "\(peer)/\($0)" }
     }
 
+    func credit(for _: Priority) -> Int { 0 }
+}
+
+/// The way to one subscription of another node, which is full when it is first offered an event, and again the next time.
+private final class BusyRoute: RemoteRoute {
+    private struct State {
+        var offers = 0
+        var hasRoom = false
+        var waiter: CheckedContinuation<Bool, Never>?
+    }
+
+    let peer: NodeID
+    private let deadline: Duration
+    private let state = Mutex(State())
+
+    init(_ peer: NodeID, deadline: Duration) {
+        self.peer = peer
+        self.deadline = deadline
+    }
+
+    var flow: RemoteFlow { RemoteFlow(by: .own(self), flow: 2, filters: ["t"], group: nil) }
+    var offers: Int { state.withLock { $0.offers } }
+
+    func offer(_: borrowing Message, sequence _: UInt64) -> RemoteOffer {
+        state.withLock { state in
+            state.offers += 1
+            return state.offers < 3 ? .full : .accepted(evicted: 0, rejected: 0)
+        }
+    }
+
+    func waitForRoom(_ onRegistered: (UInt64) -> Void) async -> Bool {
+        await withCheckedContinuation { continuation in
+            let hasRoom = state.withLock { state in
+                if !state.hasRoom { state.waiter = continuation }
+                return state.hasRoom
+            }
+            if hasRoom { continuation.resume(returning: true) } else { onRegistered(1) }
+        }
+    }
+
+    func makeRoom() {
+        let waiter = state.withLock { state in
+            state.hasRoom = true
+            return state.waiter.take()
+        }
+        waiter?.resume(returning: true)
+    }
+
+    func giveUp(_: UInt64) { state.withLock { $0.waiter.take() }?.resume(returning: false) }
+    var holders: [PublisherHold.Holder] { [PublisherHold.Holder(flow: 2, deadline: deadline, turn: UInt64(offers))] }
+    func demote(_: [UInt32]) -> [String] { ["\(peer)/2"] }
     func credit(for _: Priority) -> Int { 0 }
 }

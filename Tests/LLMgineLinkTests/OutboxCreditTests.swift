@@ -262,7 +262,7 @@ import Testing
         #expect(try link.append(2) == .full)
         #expect(link.closed(flow: 1) == 1)
         #expect(link.drain(maximum: .max).madeRoom)
-        #expect(try link.append(2) == .queued(evicted: 0, rejected: 0))
+        #expect(try link.append(2) == .nobody)
     }
 
     @Test func `in one class has room in another`() throws {

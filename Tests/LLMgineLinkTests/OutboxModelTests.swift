@@ -170,6 +170,7 @@ private final class RandomLife {
             for holder in holders { flows[holder]?.turnedAway.insert(index) }
             return .full
         }
+        guard ids.contains(where: { flows[$0] != nil }) else { return .nobody }
         var (evicted, rejected) = (0, 0)
         for id in ids {
             guard var flow = flows[id] else { continue }

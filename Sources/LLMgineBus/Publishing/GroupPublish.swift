@@ -4,7 +4,7 @@ import Synchronization
 
 /// One event on its way to one member of a queue group: whoever has room, in turn, and this node's own members first among equals.
 ///
-/// If nobody has room, the first one in turn is waited for that can take it: not one that has ended, nor one to which no link may carry the event.
+/// If nobody has room, the first one in turn is waited for that can take it: not one that has ended or refuses it, nor one to which no link may carry it.
 struct GroupPublish {
     private enum Member {
         case local(AnySubscriber, HoldStart)
@@ -21,6 +21,8 @@ struct GroupPublish {
     private var full: [Member] = []
     /// Why no link may carry the event to those that were asked.
     private var failure: LLMgineError?
+    /// Whether one of them has refused it.
+    private var isRefused = false
 
     init(
         _ message: EncodedMessage, over wire: Message, number: UInt64, extras: MessageExtras?,
@@ -113,6 +115,7 @@ struct GroupPublish {
             case .remote(let held):
                 switch try await bus.insist(on: held, wire, number, &receipt) {
                 case .counted: return
+                case .refused: isRefused = true
                 case .closed: break
                 case .failed(let error): failure = error
                 }
@@ -123,6 +126,7 @@ struct GroupPublish {
 
     /// Nobody is left to be asked.
     private func end(_ receipt: inout PublishReceipt, _ failures: inout LinkFailures) {
-        if let failure { failures.note(failure, &receipt) } else { receipt.matched -= 1 }
+        if let failure, !isRefused { return failures.note(failure, &receipt) }
+        failures.note(isRefused ? .refused : .closed, &receipt)
     }
 }

@@ -8,8 +8,8 @@ import Synchronization
 /// the publisher waits no longer than for the longest of them, unless one has had room meanwhile and is full again.
 struct HeldRemote {
     let remote: any RemoteRoute
-    /// The epoch of the hold's times.
-    private let since: ContinuousClock.Instant
+    /// When it first did not take the event: the epoch of the hold's times.
+    let since: ContinuousClock.Instant
     /// The subscriptions for whose room the publisher waits.
     private var hold = PublisherHold()
 
@@ -19,11 +19,8 @@ struct HeldRemote {
         _ = hold.end(of: remote.holders, at: .zero)
     }
 
-    /// The publisher waits for this one now. - Returns: since when it has.
-    mutating func begin() -> ContinuousClock.Instant {
-        hold.begin(with: remote.holders, at: .now - since)
-        return since
-    }
+    /// The publisher waits for this one now, and has just been turned away again.
+    mutating func begin() { hold.begin(with: remote.holders, at: .now - since) }
 
     /// When the first of those who hold the publisher back now has had its time; nil if nobody does.
     mutating func end() -> ContinuousClock.Instant? {
@@ -52,9 +49,11 @@ struct HoldStart {
 
 /// What became of an event that a link did not take at once.
 enum HeldEnd {
-    /// It has it, or has refused it; the receipt says so.
+    /// It has it, or its disk has refused it; the receipt says so.
     case counted
-    /// The link is gone.
+    /// It has been refused.
+    case refused
+    /// Nobody is there any more.
     case closed
     /// No link may carry it.
     case failed(LLMgineError)
@@ -76,6 +75,7 @@ struct LinkFailures {
     mutating func note(_ end: HeldEnd, _ receipt: inout PublishReceipt) {
         switch end {
         case .counted: break
+        case .refused: receipt.rejected += 1
         case .closed: receipt.matched -= 1
         case .failed(let error): note(error, &receipt)
         }

@@ -102,9 +102,12 @@ extension MessageBus {
         defer { heldBack.subtract(1, ordering: .relaxed) }
         var held = held
         let remote = held.remote
-        let started = receipt.uncounted(since: held.begin())
+        let started = receipt.uncounted(since: held.since)
+        var isFirst = true
         while true {
             let offer = remote.offer(message, sequence: number)
+            if isFirst { held.begin() }
+            isFirst = false
             // Nobody holds it if there has been room since.
             let end = held.end()
             switch offer {
@@ -114,7 +117,10 @@ extension MessageBus {
             case .closed:
                 receipt.waited += ContinuousClock.now - started
                 return .closed
-            case .accepted, .refused:
+            case .refused:
+                receipt.waited += ContinuousClock.now - started
+                return .refused
+            case .accepted:
                 receipt.count(offer)
                 receipt.waited += ContinuousClock.now - started
                 return .counted

@@ -89,17 +89,31 @@ extension MessageBus {
     /// Nothing is left in the queue of a subscription.
     func noteEnded(_ id: UInt32) { _ = registry.withLock { $0.ending.removeValue(forKey: id) } }
 
+    /// Nobody sends to a subscription any more, which is still at work on what it has.
+    func withdraw(_ subscription: Subscription) {
+        let (isFirst, cluster) = registry.withLock { registry in
+            let id = subscription.subscriber.id
+            return (registry.subscriptions[id] != nil && registry.withdrawn.insert(id).inserted, registry.cluster)
+        }
+        if isFirst { unroute(subscription, cluster) }
+    }
+
     func remove(_ subscription: Subscription) {
-        let (known, cluster) = registry.withLock { registry in
-            let known = registry.subscriptions.removeValue(forKey: subscription.subscriber.id) != nil
+        let (isRouted, cluster) = registry.withLock { registry in
+            let id = subscription.subscriber.id
+            let isKnown = registry.subscriptions.removeValue(forKey: id) != nil
+            let isRouted = registry.withdrawn.remove(id) == nil && isKnown
             registry.named[subscription.name]?.remove(subscription.subscriber.id)
             if registry.named[subscription.name]?.isEmpty == true {
                 registry.named[subscription.name] = nil
                 forgetGauges(of: subscription.name)
             }
-            return (known, registry.cluster)
+            return (isRouted, registry.cluster)
         }
-        guard known else { return }
+        if isRouted { unroute(subscription, cluster) }
+    }
+
+    private func unroute(_ subscription: Subscription, _ cluster: (any ClusterAttachment)?) {
         router.remove(.local(subscription.subscriber), filters: subscription.filters)
         if subscription.subscriber.options.isRemote { cluster?.unsubscribed(subscription.subscriber) }
     }

@@ -56,19 +56,11 @@ public final class Subscription: Sendable {
     public func finish(within deadline: Duration) async { await finish(by: .now.advanced(bySaturating: deadline)) }
 
     func finish(by end: ContinuousClock.Instant) async {
-        if subscriber.options.delivery.atLeastOnceOptions == nil {
-            // Nobody sends here any more, or it would be lost.
-            bus.noteEnding(self)
-            stopTaking()
-        } else {
-            // What comes still is refused and goes to another member or back; publishers on other nodes give up what a subscription has that they do
-            // not know any more.
-            subscriber.mailbox.close()
-        }
-        if await drained(until: end) {
-            stopTaking()
-            return bus.noteEnded(subscriber.id)
-        }
+        // Nobody sends here any more, or it would be lost. With delivery at least once it is refused and goes to another member or back; and publishers
+        // on other nodes give up what a subscription still has that they do not know any more.
+        if subscriber.options.delivery.atLeastOnceOptions == nil { bus.withdraw(self) }
+        subscriber.mailbox.close()
+        if await drained(until: end) { return stopTaking() }
         await self.end(by: max(end, .now) + MessageBus.gracePeriod)
     }
 

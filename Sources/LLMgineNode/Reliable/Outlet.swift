@@ -49,7 +49,7 @@ final class Outlet: RemoteRoute {
         /// Whether publishers no longer wait for it.
         var isDemoted = false
         var hasTurnedAway = false
-        /// How often it has begun to turn publishers away.
+        /// Counts what shows that it is not stuck: acknowledgements, and times that it began to turn publishers away.
         var turn: UInt64 = 0
         var waiters: [(id: UInt64, continuation: CheckedContinuation<Bool, Never>)] = []
         var nextWaiter: UInt64 = 0
@@ -267,7 +267,10 @@ final class Outlet: RemoteRoute {
             do throws(LLMgineError) {
                 let ack = Acknowledgement(upTo: frame.upTo, beyond: frame.beyond)
                 let settled = try state.window.acknowledged(ack, priority: frame.priority)
-                if !settled.isEmpty { state.isFruitful = true }
+                if !settled.isEmpty {
+                    state.isFruitful = true
+                    state.turn &+= 1
+                }
                 return .success(Progress(settled: settled, lost: state.pump(), waiters: state.noteRoom()))
             } catch {
                 return .failure(error)
@@ -332,6 +335,7 @@ extension Outlet.State {
                     switch try link.connection.append(parcel.message, sequence: parcel.sequence, to: [entry.flow], expires: false) {
                     case .queued(evicted: _, rejected: 0): window.noteSent(priority)
                     case .queued, .full, .paced: break lane  // the next acknowledgement brings us back
+                    case .nobody: break lane  // it is about to be withdrawn
                     case nil: return lost
                     }
                 } catch {

@@ -147,7 +147,7 @@ final class SimulatedSpillRoute: SimulatedRoute {
     private func enter(_ record: SpillRecord) -> Bool {
         switch link.append(record.message(at: link.simulation.now), sequence: record.sequence, to: [flow]) {
         case .queued: return true
-        case nil: return true  // the link is closed, and the line about to be ended
+        case .nobody, nil: return true  // the flow is closed, and the line about to be ended
         case .full, .paced:
             link.await([flow], by: self) { [weak self] in self?.line.roomMade() }
             return false

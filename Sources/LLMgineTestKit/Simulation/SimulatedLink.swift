@@ -177,7 +177,7 @@ final class SimulatedLink {
     /// Puts an event in line, and notes what has become of it.
     func offer(_ message: SimulatedMessage, to flows: [UInt32]) -> SimulatedOffer {
         switch append(message.encoded, sequence: message.number, to: flows) {
-        case nil: return .taken
+        case .nobody, nil: return .taken
         case .full: return .full
         case .paced(let rest): return .paced(rest)
         case .queued(let evicted, let rejected):

@@ -101,7 +101,7 @@ final class SimulatedOutlet: SimulatedRoute {
             lane: while let message = window.unsent(priority) {
                 switch link.append(message.encoded, sequence: message.number, to: [entry.flow], expires: false) {
                 case .queued(_, 0): window.noteSent(priority)
-                case .queued, .full, .paced: break lane  // the next acknowledgement brings us back
+                case .queued, .full, .paced, .nobody: break lane  // the next acknowledgement brings us back
                 case nil: return
                 }
             }
