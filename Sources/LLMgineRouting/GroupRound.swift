@@ -1,6 +1,6 @@
 /// The order in which the members of a queue group are asked to take one event: each after the other, beginning with another one each time.
 ///
-/// Whoever takes it first has it. If nobody has room, the one whose turn it was is waited for.
+/// Whoever takes it first has it. If nobody has room, the first in this order that can take it is waited for.
 package struct GroupRound: Sequence, Sendable {
     private let members: Int
     /// Whose turn it is.

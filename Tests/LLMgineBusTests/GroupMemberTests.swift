@@ -1,8 +1,6 @@
 import LLMgineBus
 import LLMgineCore
-import LLMgineFlow
 import LLMgineResilience
-import Synchronization
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct `A queue group with members that cannot take an event` {
@@ -119,36 +117,4 @@ import Testing
         for held in [stuck, clock] { held.gate.open() }
         await bus.stop()
     }
-}
-
-/// The way to a member of a queue group, or to a subscription outside of one, which is never known to have credit and takes all events, or none.
-private final class MemberRoute: RemoteRoute {
-    let peer: NodeID
-    private let group: String?
-    private let failure: LLMgineError?
-    private let refuses: Bool
-    private let taken = Atomic<Int>(0)
-
-    init(_ peer: NodeID, group: String?, failure: LLMgineError? = nil, refuses: Bool = false) {
-        self.refuses = refuses
-        self.peer = peer
-        self.group = group
-        self.failure = failure
-    }
-
-    var flow: RemoteFlow { RemoteFlow(by: .own(self), flow: 1, filters: ["t"], group: group) }
-    var count: Int { taken.load(ordering: .relaxed) }
-
-    func offer(_: borrowing Message, sequence _: UInt64) -> RemoteOffer {
-        if let failure { return .failed(failure) }
-        if refuses { return .refused }
-        taken.add(1, ordering: .relaxed)
-        return .accepted(evicted: 0, rejected: 0)
-    }
-
-    func waitForRoom(_: (UInt64) -> Void) async -> Bool { true }
-    func giveUp(_: UInt64) {}
-    var holders: [PublisherHold.Holder] { [] }
-    func demote(_: [UInt32]) -> [String] { [] }
-    func credit(for _: Priority) -> Int { 0 }
 }

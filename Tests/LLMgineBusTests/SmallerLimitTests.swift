@@ -1,7 +1,5 @@
 import LLMgineBus
 import LLMgineCore
-import LLMgineFlow
-import Synchronization
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct `A node that takes smaller events than others` {
@@ -10,7 +8,7 @@ import Testing
     @Test(arguments: [["small", "b", "c"], ["b", "small", "c"], ["b", "c", "small"]] as [[NodeID]])
     func `refuses one that is too large, and all others get it`(order: [NodeID]) async throws {
         let bus = MessageBus(.swift)
-        let routes = order.map { CountingRoute($0, failure: $0 == "small" ? Self.tooLarge : nil) }
+        let routes = order.map { MemberRoute($0, failure: $0 == "small" ? Self.tooLarge : nil) }
         for route in routes { bus.addRemote(route.flow) }
         let ofBytes = try await bus.publish(Message("t", "x"))
         #expect((ofBytes.matched, ofBytes.accepted, ofBytes.rejected) == (3, 2, 1))
@@ -22,7 +20,7 @@ import Testing
 
     @Test func `refuses it, and a subscription here gets it`() async throws {
         let bus = MessageBus(.swift)
-        bus.addRemote(CountingRoute("small", failure: Self.tooLarge).flow)
+        bus.addRemote(MemberRoute("small", failure: Self.tooLarge).flow)
         let seen = Journal<Int>()
         try await bus.subscribe("t") { (tick: Tick, _) in seen.add(tick.number) }
         let receipt = try await bus.publish(Tick(number: 7), to: "t")
@@ -34,36 +32,9 @@ import Testing
     @Test(arguments: [1, 2]) func `is the reason why a publish fails if nobody else matches`(count: Int) async throws {
         let bus = MessageBus(.swift)
         let nodes: [NodeID] = ["small", "smaller"]
-        for node in nodes.prefix(count) { bus.addRemote(CountingRoute(node, failure: Self.tooLarge).flow) }
+        for node in nodes.prefix(count) { bus.addRemote(MemberRoute(node, failure: Self.tooLarge).flow) }
         await #expect(throws: Self.tooLarge) { try await bus.publish(Message("t", "x")) }
         await #expect(throws: Self.tooLarge) { try await bus.publish(Tick(number: 1), to: "t") }
         await bus.stop()
     }
-}
-
-/// The way to one subscription of another node, which takes all events or none.
-private final class CountingRoute: RemoteRoute {
-    let peer: NodeID
-    private let failure: LLMgineError?
-    private let taken = Atomic<Int>(0)
-
-    init(_ peer: NodeID, failure: LLMgineError?) {
-        self.peer = peer
-        self.failure = failure
-    }
-
-    var flow: RemoteFlow { RemoteFlow(by: .own(self), flow: 1, filters: ["t"], group: nil) }
-    var count: Int { taken.load(ordering: .relaxed) }
-
-    func offer(_: borrowing Message, sequence _: UInt64) -> RemoteOffer {
-        if let failure { return .failed(failure) }
-        taken.add(1, ordering: .relaxed)
-        return .accepted(evicted: 0, rejected: 0)
-    }
-
-    func waitForRoom(_: (UInt64) -> Void) async -> Bool { true }
-    func giveUp(_: UInt64) {}
-    var holders: [PublisherHold.Holder] { [] }
-    func demote(_: [UInt32]) -> [String] { [] }
-    func credit(for _: Priority) -> Int { 1 }
 }
