@@ -1,3 +1,6 @@
+import LLMgineCore
+import LLMgineNode
+import LLMgineTestKit
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -92,4 +95,19 @@ private final class Pipe: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) { other.close(promise: nil) }
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}
+
+extension CutProxy {
+    /// Two nodes whose only link goes through the proxy: `b` dials `a`, and nobody can dial `b`.
+    func pair(of cluster: TestCluster) async throws -> (a: Node, b: Node) {
+        var behind = try cluster.configuration("a")
+        behind.advertise = address
+        let a = try await Node(configuration: behind)
+        try lead(to: a.listeningAddress ?? "")
+        var before = try cluster.configuration("b", seeds: [address])
+        before.listen = nil
+        let b = try await Node(configuration: before)
+        for node in [a, b] { try await node.linked(to: 1) }
+        return (a, b)
+    }
 }

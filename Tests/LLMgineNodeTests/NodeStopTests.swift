@@ -9,14 +9,7 @@ import Testing
         let cluster = try TestCluster()
         defer { cluster.remove() }
         let proxy = try await CutProxy()
-        var behind = try cluster.configuration("a")
-        behind.advertise = proxy.address
-        let a = try await Node(configuration: behind)
-        try proxy.lead(to: a.listeningAddress ?? "")
-        var before = try cluster.configuration("b", seeds: [proxy.address])
-        before.listen = nil
-        let b = try await Node(configuration: before)
-        for node in [a, b] { try await node.linked(to: 1) }
+        let (a, b) = try await proxy.pair(of: cluster)
         try await proxy.freeze()
         try await b.bus.subscribe("t") { (_: Message, _) in }
         // It waits when this returns.

@@ -11,14 +11,7 @@ import Testing
     @Test func `is shown as suspect, and as linked once it is heard again`() async throws {
         let cluster = try TestCluster()
         let proxy = try await CutProxy()
-        var behind = try cluster.configuration("a")
-        behind.advertise = proxy.address
-        let a = try await Node(configuration: behind)
-        try proxy.lead(to: a.listeningAddress ?? "")
-        var before = try cluster.configuration("b", seeds: [proxy.address])
-        before.listen = nil
-        let b = try await Node(configuration: before)
-        for node in [a, b] { try await node.linked(to: 1) }
+        let (a, b) = try await proxy.pair(of: cluster)
         #expect(await state(of: "b", at: a) == "linked")
         try await proxy.freeze()
         while await state(of: "b", at: a) == "linked" { try Task.checkCancellation() }

@@ -131,13 +131,3 @@ package enum RemoteOffer: Sendable, Equatable {
     /// No link may carry the message; the publisher is told.
     case failed(LLMgineError)
 }
-
-extension RemoteOffer {
-    /// Whether the publisher has to wait.
-    var isHeld: Bool {
-        switch self {
-        case .full, .paced: true
-        case .accepted, .refused, .closed, .failed: false
-        }
-    }
-}
